@@ -1,0 +1,167 @@
+"""Articles from JSON Lines: one JSON object a line, plain or gzip (told by content), file or standard input.
+
+Every line that is not blank comes out, in order, with its place: as an article, or as the error that says
+why it is none. A damaged gzip stream or a read error ends its file with such an error. Control characters
+may stand unescaped in strings (real feeds hold them), which strict JSON forbids; NaN and Infinity may not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from dedup.errors import DedupError, InvalidArticle, LimitExceeded
+from dedup.model import Article
+from dedup.sources.fields import article_from_fields
+
+#: What stands for standard input on a command line, and how it is called in reports.
+STDIN, STDIN_NAME = "-", "<stdin>"
+#: A body of 1 MiB whose every character is escaped as \\u00XX takes 6 MiB; longer lines are not held.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+#: How much of a line over the limit is kept for reports.
+_KEPT_OF_LONG_LINE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: its file's name, its number (from 1), the bytes as read, and what they hold."""
+
+    file: str
+    number: int
+    raw: bytes
+    outcome: Article | DedupError
+
+    @property
+    def place(self) -> str:
+        """``file:number``, as compilers write it."""
+        return f"{self.file}:{self.number}"
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[IO[bytes]]:
+    """The bytes of a file, or of standard input for ``-``, unpacked where they are gzip.
+
+    Raises:
+        OSError: the file cannot be opened.
+
+    """
+    if path == STDIN:
+        yield _unpacked(sys.stdin.buffer)
+        return
+    with Path(path).open("rb") as file:
+        yield _unpacked(file)
+
+
+def source_name(path: str) -> str:
+    """How reports call the source at ``path``."""
+    return STDIN_NAME if path == STDIN else path
+
+
+def read_jsonl(
+    stream: IO[bytes], name: str, *, max_body_bytes: int = 1_048_576, max_id_bytes: int = 512
+) -> Iterator[Line]:
+    """Every line of ``stream`` that is not blank; ``name`` is the file's name in reports."""
+    for number, raw in _lines(stream):
+        if isinstance(raw, DedupError):
+            yield Line(name, number, b"", raw)
+            continue
+        outcome: Article | DedupError
+        try:
+            outcome = article_from_fields(
+                _parse(raw), max_body_bytes=max_body_bytes, max_id_bytes=max_id_bytes
+            )
+        except DedupError as error:
+            outcome = error
+        yield Line(name, number, raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw, outcome)
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | DedupError]]:
+    """Numbered lines without their ends; a line over the limit is cut one byte after it, the rest skipped."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            raw = stream.readline(MAX_LINE_BYTES + 1)
+            if not raw:
+                return
+            rest = raw
+            while len(raw) > MAX_LINE_BYTES and rest and not rest.endswith(b"\n"):
+                rest = stream.readline(MAX_LINE_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            yield number, InvalidArticle(f"damaged gzip data, reading stops here: {error}")
+            return
+        except OSError as error:
+            yield number, InvalidArticle(f"reading stops here: {error.strerror or error}")
+            return
+        raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+        if number == 1:
+            raw = raw.removeprefix(_BOM)
+        if raw.strip():
+            yield number, raw
+
+
+def _parse(raw: bytes) -> dict[str, object]:
+    if len(raw) > MAX_LINE_BYTES:
+        raise LimitExceeded(
+            f"line is over the limit of {MAX_LINE_BYTES} bytes", field="line", limit=MAX_LINE_BYTES
+        )
+    try:
+        value = json.loads(raw.decode(), strict=False, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidArticle(
+            f"invalid UTF-8 at byte {error.start + 1}: 0x{raw[error.start]:02x}", field="line"
+        ) from error
+    except json.JSONDecodeError as error:
+        what = error.msg[:1].lower() + error.msg[1:]
+        raise InvalidArticle(f"malformed JSON at column {error.colno}: {what}", field="line") from error
+    except RecursionError as error:
+        raise InvalidArticle("malformed JSON: nested too deeply", field="line") from error
+    except ValueError as error:
+        raise InvalidArticle(f"malformed JSON: {error}", field="line") from error
+    if not isinstance(value, dict):
+        kinds = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+        raise InvalidArticle(f"not a JSON object but {kinds.get(type(value), 'a number')}", field="line")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _unpacked(raw: IO[bytes]) -> IO[bytes]:
+    head = raw.read(len(_GZIP_MAGIC))
+    whole = io.BufferedReader(_Rejoined(head, raw))
+    return gzip.GzipFile(fileobj=whole) if head == _GZIP_MAGIC else whole  # type: ignore[return-value]
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with the bytes that were read to tell its format put back in front."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self._head or _some(self._rest, len(view))
+        taken, self._head = data[: len(view)], data[len(view) :] if self._head else b""
+        view[: len(taken)] = taken
+        return len(taken)
+
+
+def _some(stream: IO[bytes], size: int) -> bytes:
+    """What is there now, so that lines come through a pipe as they are written."""
+    return stream.read1(size) if isinstance(stream, io.BufferedIOBase) else stream.read(size)
