@@ -1,0 +1,598 @@
+"""A brute-force reference for tokens, passages, measures, kinds and candidate pairs.
+
+Nothing here is shared with the ``dedup`` package: it is the second opinion that the package is tested
+against, so it is written for plainness, one character and one token at a time. Only
+:func:`candidate_pairs` uses arrays, because it has to look at every pair of several thousand articles.
+
+Lengths are kept in *half words*: a token is two of them, a token of a script without spaces is one. So
+every threshold is compared exactly; lengths given in words are rounded down.
+
+Choices where the definition leaves room, all of them rare in news text:
+
+- The Unicode category of a character is asked after NFKC and casefold, so the sign for *trade mark* is two
+  letters and a fullwidth digit is a digit.
+- A token ends after its last character that was kept; a vowel sign dropped at its end is not part of it.
+- Only the line feed ends a paragraph.
+- A double quotation is closed by its own counterpart, marks of another pair inside it are nested and
+  change nothing; a mark that normally closes opens one only at the start of a word.
+- A token of an article is furniture if any shingle of it that covers the token is furniture of the
+  article's source; such a token equals nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+SHINGLE = 5
+MINIMUM_PASSAGE_WORDS = 6
+MINIMUM_BODY_WORDS = 12
+
+#: Inclusive code point ranges of the scripts that are written without spaces between words.
+SPACELESS = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x0F00, 0x0FFF),  # Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x19E0, 0x19FF),  # Khmer symbols
+    (0x2E80, 0x2FDF),  # Han radicals
+    (0x3005, 0x3007),  # Han iteration mark, closing mark, zero
+    (0x3021, 0x3029),  # Hangzhou numerals
+    (0x3038, 0x303B),
+    (0x3041, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),  # Katakana extensions
+    (0x3400, 0x4DBF),  # Han extension A
+    (0x4E00, 0x9FFF),  # Han
+    (0xA9E0, 0xA9FF),  # Myanmar extended B
+    (0xAA60, 0xAA7F),  # Myanmar extended A
+    (0xF900, 0xFAFF),  # Han compatibility
+    (0x1AFF0, 0x1B16F),  # Kana supplement and extensions
+    (0x20000, 0x3FFFF),  # Han extensions B and later
+)
+
+#: Characters that vanish without breaking a word.
+DROPPED = frozenset(
+    [0x0640, 0x0670, 0x00AD, 0x061C, 0x2060, 0xFEFF]
+    + list(range(0x064B, 0x0660))  # Arabic short vowels
+    + list(range(0x200B, 0x2010))  # zero-width space, joiners, direction marks
+    + list(range(0x202A, 0x202F))  # embeddings and overrides
+    + list(range(0x2066, 0x206A))  # isolates
+)
+
+FOLDED = {0x064A: "\u06cc", 0x0649: "\u06cc", 0x0643: "\u06a9"}
+
+DOUBLE_MARKS = {
+    "\u201c": "\u201d",
+    "\u201e": "\u201c\u201d\u201f",
+    "\u201f": "\u201d",
+    "\u201d": "\u201d",
+    "\u00ab": "\u00bb",
+    "\u00bb": "\u00ab\u00bb",
+    "\u300c": "\u300d",
+    "\u300e": "\u300f",
+    "\u301d": "\u301e\u301f",
+    "\uff02": "\uff02",
+    '"': '"',
+}
+USUALLY_CLOSING = "\u201d\u00bb"
+SINGLE_MARKS = {
+    "\u2018": "\u2019",
+    "\u201a": "\u2018\u2019",
+    "\u2039": "\u203a",
+    "'": "'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OracleArticle:
+    """The fields of an input line that matter here. ``published`` is RFC 3339, a bare date or ""."""
+
+    id: str
+    headline: str
+    body: str
+    source: str = ""
+    published: str = ""
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, object]) -> OracleArticle:
+        """An article from one decoded input line; ``title`` stands in for ``headline``."""
+        return cls(
+            id=str(line["id"]),
+            headline=str(line.get("headline") or line.get("title") or ""),
+            body=str(line.get("body") or ""),
+            source=str(line.get("source") or ""),
+            published=str(line.get("published") or ""),
+        )
+
+    @property
+    def text(self) -> str:
+        """Headline, line feed, body: the text that offsets point into."""
+        return f"{self.headline}\n{self.body}"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One normalized word or character; ``start`` and ``end`` are code points of the text as received."""
+
+    text: str
+    start: int
+    end: int
+    half_words: int
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OraclePassage:
+    """A shared run: token positions in both texts, offsets of both, length and quoted part in half words."""
+
+    first: int
+    other_first: int
+    tokens: int
+    start: int
+    end: int
+    other_start: int
+    other_end: int
+    half_words: int
+    quoted_half_words: int
+
+    @property
+    def words(self) -> int:
+        """Length in words, rounded down."""
+        return self.half_words // 2
+
+    @property
+    def quoted(self) -> int:
+        """Words inside quotation marks in both texts, rounded down."""
+        return self.quoted_half_words // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Two articles compared; ``article`` is the one with the smaller id (by UTF-8 bytes)."""
+
+    article: str
+    other: str
+    equal_bodies: bool
+    comparable: bool
+    jaccard: float
+    containment: float
+    other_containment: float
+    shared_half_words: int
+    quoted_half_words: int
+    quoted_in_long_passages: int
+    longest_unquoted_half_words: int
+    shorter_unquoted_half_words: int
+    passages: tuple[OraclePassage, ...]
+
+    @property
+    def shared_words(self) -> int:
+        """Words in passages, rounded down."""
+        return self.shared_half_words // 2
+
+    @property
+    def quoted_words(self) -> int:
+        """Shared words that stand inside quotation marks in both texts, rounded down."""
+        return self.quoted_half_words // 2
+
+    @property
+    def unquoted_words(self) -> float:
+        """Shared words that are not quoted in both texts."""
+        return (self.shared_half_words - self.quoted_half_words) / 2
+
+    @property
+    def unquoted_share(self) -> float:
+        """Shared unquoted words over the unquoted words of the shorter text."""
+        total = self.shorter_unquoted_half_words
+        return (self.shared_half_words - self.quoted_half_words) / total if total else 0.0
+
+
+# -- text ------------------------------------------------------------------------------------------
+
+
+def is_spaceless(character: str) -> bool:
+    """Whether ``character`` belongs to a script written without spaces."""
+    point = ord(character)
+    return any(low <= point <= high for low, high in SPACELESS)
+
+
+def _composed(text: str) -> Iterator[tuple[str, int, int]]:
+    """Every code point of NFC(text) with the half-open range of the code points it came from."""
+    start = 0
+    while start < len(text):
+        end = start + 1
+        while end < len(text) and _continues(text[end]):
+            end += 1
+        piece = text[start:end]
+        composed = unicodedata.normalize("NFC", piece)
+        if composed == piece:
+            yield from ((character, start + i, start + i + 1) for i, character in enumerate(piece))
+        else:
+            yield from ((character, start, end) for character in composed)
+        start = end
+
+
+@functools.cache
+def _continues(character: str) -> bool:
+    """Whether NFC may join ``character`` to what stands before it: marks, Hangul vowels and finals."""
+    return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
+
+
+@functools.cache
+def _normalized(character: str) -> tuple[tuple[str, str, bool], ...]:
+    """What one code point of NFC text becomes: (character, first letter of its category, spaceless) each."""
+    result = []
+    for folded in unicodedata.normalize("NFKC", character).casefold():
+        if ord(folded) in DROPPED:
+            continue
+        digit = unicodedata.decimal(folded, None)
+        kept = FOLDED.get(ord(folded), folded) if digit is None else str(digit)
+        category = unicodedata.category(kept)[0]
+        result.append((kept, category, category != "M" and is_spaceless(kept)))
+    return tuple(result)
+
+
+def tokenize(text: str) -> list[Token]:
+    """The tokens of ``text`` in order, with offsets into it and quotation flags."""
+    quoted = quoted_characters(text)
+    tokens: list[Token] = []
+    run, run_start, run_end, run_spaceless = "", 0, 0, False
+
+    def finish() -> None:
+        nonlocal run
+        if run:
+            tokens.append(Token(run, run_start, run_end, 1 if run_spaceless else 2, quoted[run_start]))
+        run = ""
+
+    for character, start, end in _composed(text):
+        for kept, category, spaceless in _normalized(character):
+            if category not in "LMN":
+                finish()
+                continue
+            if run and category != "M" and (spaceless or run_spaceless):
+                finish()
+            if not run:
+                run_start, run_spaceless = start, spaceless
+            run += kept
+            run_end = end
+    finish()
+    return tokens
+
+
+def quoted_characters(text: str) -> list[bool]:
+    """For every code point of ``text``, whether it stands inside a quotation."""
+    flags: list[bool] = []
+    for number, paragraph in enumerate(text.split("\n")):
+        if number:
+            flags.append(False)
+        double = _inside_double(paragraph)
+        single = _inside_single(paragraph)
+        flags.extend(a or b for a, b in zip(double, single, strict=True))
+    return flags
+
+
+def _inside_double(paragraph: str) -> list[bool]:
+    closers = ""
+    flags = []
+    for i, character in enumerate(paragraph):
+        if closers:
+            if character in closers:
+                closers = ""
+        elif character in DOUBLE_MARKS:
+            before = paragraph[i - 1] if i else " "
+            after = paragraph[i + 1] if i + 1 < len(paragraph) else " "
+            if character not in USUALLY_CLOSING or (after.isalnum() and not before.isalnum()):
+                closers = DOUBLE_MARKS[character]
+        flags.append(bool(closers))
+    return flags
+
+
+def _inside_single(paragraph: str) -> list[bool]:
+    flags = [False] * len(paragraph)
+    i = 0
+    while i < len(paragraph):
+        closers = SINGLE_MARKS.get(paragraph[i], "")
+        before = paragraph[i - 1] if i else " "
+        after = paragraph[i + 1] if i + 1 < len(paragraph) else " "
+        if closers and not before.isalnum() and (not after.isspace() or closers == "\u203a"):
+            for j in range(i + 1, len(paragraph)):
+                following = paragraph[j + 1] if j + 1 < len(paragraph) else " "
+                spaced = paragraph[j - 1].isspace() and closers != "\u203a"
+                if paragraph[j] in closers and not spaced and not following.isalnum():
+                    flags[i:j] = [True] * (j - i)
+                    i = j
+                    break
+        i += 1
+    return flags
+
+
+def half_words(tokens: Iterable[Token]) -> int:
+    """Length of ``tokens`` in half words."""
+    return sum(token.half_words for token in tokens)
+
+
+def shingles(tokens: Sequence[Token], size: int = SHINGLE) -> set[tuple[str, ...]]:
+    """The set of runs of ``size`` tokens."""
+    return {tuple(t.text for t in tokens[i : i + size]) for i in range(len(tokens) - size + 1)}
+
+
+# -- furniture -------------------------------------------------------------------------------------
+
+
+def furniture(
+    articles: Iterable[OracleArticle],
+    *,
+    minimum_articles: int = 3,
+    minimum_days: int = 3,
+    span_days: float = 5,
+) -> dict[str, set[tuple[str, ...]]]:
+    """The shingles that each named source repeats: in enough articles, on enough days, far enough apart."""
+    seen: dict[tuple[str, tuple[str, ...]], dict[str, datetime]] = defaultdict(dict)
+    for article in articles:
+        if article.source and article.published:
+            when = published_at(article.published)
+            for shingle in shingles(tokenize(article.text)):
+                seen[article.source, shingle][article.id] = when
+    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for (source, shingle), times in seen.items():
+        days = {when.date() for when in times.values()}
+        if len(times) < minimum_articles or len(days) < minimum_days:
+            continue
+        if (max(times.values()) - min(times.values())).total_seconds() > span_days * 86400:
+            found[source].add(shingle)
+    return dict(found)
+
+
+def published_at(published: str) -> datetime:
+    """A publication time without zone, in UTC; a bare date is its midnight."""
+    if len(published) == len("2031-01-01"):
+        day = date.fromisoformat(published)
+        return datetime(day.year, day.month, day.day)
+    moment = datetime.fromisoformat(published)
+    offset = moment.utcoffset()
+    return moment.replace(tzinfo=None) - offset if offset else moment.replace(tzinfo=None)
+
+
+def _furniture_mask(tokens: Sequence[Token], known: set[tuple[str, ...]]) -> list[bool]:
+    mask = [False] * len(tokens)
+    if known:
+        for i in range(len(tokens) - SHINGLE + 1):
+            if tuple(t.text for t in tokens[i : i + SHINGLE]) in known:
+                mask[i : i + SHINGLE] = [True] * SHINGLE
+    return mask
+
+
+# -- passages --------------------------------------------------------------------------------------
+
+
+def tile(
+    a: Sequence[Token],
+    b: Sequence[Token],
+    *,
+    minimum_words: float = MINIMUM_PASSAGE_WORDS,
+    blocked: Sequence[bool] = (),
+    other_blocked: Sequence[bool] = (),
+) -> list[OraclePassage]:
+    """Greedy string tiling (Wise 1993), exact: the longest run first, in order of position in ``a``.
+
+    ``blocked`` tokens (furniture) match nothing. Ties go to the earlier position in ``a``, then in ``b``.
+    """
+    needed = round(2 * minimum_words)
+    used_a = list(blocked) or [False] * len(a)
+    used_b = list(other_blocked) or [False] * len(b)
+    heap: list[tuple[int, int, int, int]] = []
+
+    def push_free_parts(i: int, j: int, count: int) -> None:
+        free = 0
+        for k in range(count + 1):
+            if k < count and not used_a[i + k] and not used_b[j + k]:
+                free += 1
+                continue
+            length = half_words(a[i + k - free : i + k])
+            if length >= needed:
+                heapq.heappush(heap, (-length, i + k - free, j + k - free, free))
+            free = 0
+
+    for i, j, count in _maximal_runs([t.text for t in a], [t.text for t in b], max(1, -(-needed // 2))):
+        push_free_parts(i, j, count)
+    passages = []
+    while heap:
+        _, i, j, count = heapq.heappop(heap)
+        if any(used_a[i : i + count]) or any(used_b[j : j + count]):
+            push_free_parts(i, j, count)
+            continue
+        used_a[i : i + count] = [True] * count
+        used_b[j : j + count] = [True] * count
+        passages.append(_passage(a, b, i, j, count))
+    return sorted(passages, key=lambda passage: passage.first)
+
+
+def _maximal_runs(a: Sequence[str], b: Sequence[str], seed: int) -> Iterator[tuple[int, int, int]]:
+    """All maximal runs of at least ``seed`` equal tokens, as (position in a, position in b, tokens).
+
+    A run of enough words never has fewer tokens than words, so ``seed`` tokens are always found in it.
+    """
+    places: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for j in range(len(b) - seed + 1):
+        places[tuple(b[j : j + seed])].append(j)
+    open_runs: dict[int, int] = {}  # diagonal -> position in a just after the run found last on it
+    for i in range(len(a) - seed + 1):
+        for j in places.get(tuple(a[i : i + seed]), ()):
+            if open_runs.get(j - i, 0) >= i + seed:
+                continue
+            count = seed
+            while i + count < len(a) and j + count < len(b) and a[i + count] == b[j + count]:
+                count += 1
+            open_runs[j - i] = i + count
+            yield i, j, count
+
+
+def _passage(a: Sequence[Token], b: Sequence[Token], i: int, j: int, count: int) -> OraclePassage:
+    run, other = a[i : i + count], b[j : j + count]
+    return OraclePassage(
+        first=i,
+        other_first=j,
+        tokens=count,
+        start=run[0].start,
+        end=run[-1].end,
+        other_start=other[0].start,
+        other_end=other[-1].end,
+        half_words=half_words(run),
+        quoted_half_words=sum(x.half_words for x, y in zip(run, other, strict=True) if x.quoted and y.quoted),
+    )
+
+
+# -- measures and kinds ----------------------------------------------------------------------------
+
+
+def compare(
+    x: OracleArticle,
+    y: OracleArticle,
+    *,
+    furniture_of: Mapping[str, set[tuple[str, ...]]] | None = None,
+    quote_passage_words: int = 8,
+) -> Measures:
+    """Every measure of two articles. ``furniture_of`` gives the shingles to leave out, by source."""
+    first, second = sorted((x, y), key=lambda article: article.id.encode())
+    a, b = tokenize(first.text), tokenize(second.text)
+    known = furniture_of or {}
+    passages = tile(
+        a,
+        b,
+        blocked=_furniture_mask(a, known.get(first.source, set())),
+        other_blocked=_furniture_mask(b, known.get(second.source, set())),
+    )
+    shared = sum(p.half_words for p in passages)
+    sets = shingles(a), shingles(b)
+    union = len(sets[0] | sets[1])
+    shorter = a if half_words(a) <= half_words(b) else b
+    body_a, body_b = tokenize(first.body), tokenize(second.body)
+    return Measures(
+        article=first.id,
+        other=second.id,
+        equal_bodies=[t.text for t in body_a] == [t.text for t in body_b],
+        comparable=min(half_words(body_a), half_words(body_b)) >= 2 * MINIMUM_BODY_WORDS,
+        jaccard=len(sets[0] & sets[1]) / union if union else 0.0,
+        containment=shared / half_words(a) if a else 0.0,
+        other_containment=shared / half_words(b) if b else 0.0,
+        shared_half_words=shared,
+        quoted_half_words=sum(p.quoted_half_words for p in passages),
+        quoted_in_long_passages=sum(
+            p.quoted_half_words for p in passages if p.half_words >= 2 * quote_passage_words
+        ),
+        longest_unquoted_half_words=max((_longest_unquoted(a, b, p) for p in passages), default=0),
+        shorter_unquoted_half_words=sum(t.half_words for t in shorter if not t.quoted),
+        passages=tuple(passages),
+    )
+
+
+def _longest_unquoted(a: Sequence[Token], b: Sequence[Token], passage: OraclePassage) -> int:
+    longest = run = 0
+    for k in range(passage.tokens):
+        left, right = a[passage.first + k], b[passage.other_first + k]
+        run = 0 if left.quoted and right.quoted else run + left.half_words
+        longest = max(longest, run)
+    return longest
+
+
+def kind_of(
+    m: Measures,
+    *,
+    near: float = 0.8,
+    excerpt: float = 0.8,
+    rewrite_words: float = 20,
+    rewrite_share: float = 0.1,
+    rewrite_run: float = 10,
+    quote_words: float = 12,
+) -> str | None:
+    """The first kind that holds, as written in ``matches.jsonl``, or None for no match."""
+    if not m.comparable:
+        return None
+    if m.equal_bodies:
+        return "exact"
+    if min(m.containment, m.other_containment) >= near:
+        return "near_duplicate"
+    if max(m.containment, m.other_containment) >= excerpt:
+        return "excerpt"
+    if (
+        m.unquoted_words >= rewrite_words
+        and m.unquoted_share >= rewrite_share
+        and m.longest_unquoted_half_words >= 2 * rewrite_run
+    ):
+        return "rewrite"
+    return "shared_quote" if m.quoted_in_long_passages >= 2 * quote_words else None
+
+
+# -- every pair of many articles -------------------------------------------------------------------
+
+
+def candidate_pairs(
+    articles: Sequence[OracleArticle],
+    *,
+    words: float = 20,
+    passage_words: int = 8,
+    same_source: bool = True,
+) -> list[tuple[str, str]]:
+    """All pairs (smaller id first) that share at least ``words`` words in passages of ``passage_words`` or more.
+
+    Exhaustive: a pair is tiled if it shares enough runs of ``passage_words`` tokens for such passages to be
+    possible. ``same_source=False`` leaves out pairs whose articles name the same source.
+    """
+    ordered = sorted(articles, key=lambda article: article.id.encode())
+    tokens = [tokenize(article.text) for article in ordered]
+    sources: dict[str, int] = {}
+    owner = np.array(
+        [sources.setdefault(a.source, len(sources)) if a.source else -1 - i for i, a in enumerate(ordered)],
+        dtype=np.int64,
+    )
+    found = []
+    for first, second in _sharing(tokens, passage_words, max(1, int(words // passage_words))):
+        if not same_source and owner[first] == owner[second]:
+            continue
+        passages = tile(tokens[first], tokens[second])
+        if sum(p.half_words for p in passages if p.half_words >= 2 * passage_words) >= 2 * words:
+            found.append((ordered[first].id, ordered[second].id))
+    return found
+
+
+def _sharing(tokens: Sequence[Sequence[Token]], size: int, at_least: int) -> Iterator[tuple[int, int]]:
+    """Pairs of texts with at least ``at_least`` places of a shared run of ``size`` tokens each."""
+    text_of, run_of = _numbered_runs(tokens, size)
+    order = np.lexsort((text_of, run_of))
+    text_of, run_of = text_of[order], run_of[order]
+    bounds = np.flatnonzero(np.diff(run_of, prepend=-1, append=-1))
+    counts: dict[int, int] = defaultdict(int)
+    n = len(tokens)
+    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        if text_of[low] == text_of[high - 1]:
+            continue
+        members, times = np.unique(text_of[low:high], return_counts=True)
+        for i in range(len(members) - 1):
+            shared = np.minimum(times[i + 1 :], times[i])
+            for other, count in zip(members[i + 1 :].tolist(), shared.tolist(), strict=True):
+                counts[int(members[i]) * n + other] += count
+    yield from sorted(divmod(key, n) for key, count in counts.items() if count >= at_least)
+
+
+def _numbered_runs(
+    tokens: Sequence[Sequence[Token]], size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For every run of ``size`` tokens: the number of its text, and a number equal for equal runs only."""
+    names: dict[str, int] = {}
+    flat = np.array([names.setdefault(t.text, len(names)) for text in tokens for t in text], dtype=np.int64)
+    text_of = np.repeat(np.arange(len(tokens)), [len(text) for text in tokens])
+    if len(flat) < size:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    runs = flat[: len(flat) - size + 1]
+    for k in range(1, size):
+        longer = runs * len(names) + flat[k : len(flat) - size + 1 + k]
+        runs = np.unique(longer, return_inverse=True)[1].astype(np.int64)
+    whole = text_of[: len(runs)] == text_of[size - 1 :]
+    return text_of[: len(runs)][whole], runs[whole]
