@@ -1,0 +1,26 @@
+"""The real store for every test: one embedded Valkey a session, a collection of its own for each test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dedup.embedded import EmbeddedValkey
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an embedded store that lives as long as the test session."""
+    data_dir: Path = tmp_path_factory.mktemp("store")
+    with EmbeddedValkey(data_dir, fsync="everysec") as store:
+        assert store.url is not None
+        yield store.url
+
+
+@pytest.fixture
+def collection() -> str:
+    """A collection name that no other test has."""
+    return f"t-{uuid.uuid4().hex[:12]}"

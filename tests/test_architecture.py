@@ -1,0 +1,150 @@
+"""The shape of the code is checked like its behavior: imports run one way, rooms stay small, locks whole."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "dedup"
+
+#: Pure and synchronous: no I/O, no wire, no clock, no settings.
+CORE = (
+    "text",
+    "shingle",
+    "sketch",
+    "lsh",
+    "align",
+    "verify",
+    "provenance",
+    "agencies",
+    "cluster",
+    "kernels",
+    "model",
+)
+NOT_IN_THE_CORE = {
+    "asyncio", "dedup.config", "dedup.v1", "google", "grpc", "pydantic", "pydantic_settings", "redis",
+    "requests", "socket", "subprocess", "time",
+}  # fmt: skip
+#: The only rooms that know the messages of the contract; the server registers them.
+KNOW_THE_WIRE = {"service", "interceptors", "convert", "client", "explorer", "server"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module that is written by hand, by its name inside the package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        if not name.startswith("v1."):
+            yield name, path
+
+
+def imported(path: Path) -> set[str]:
+    """The full names that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        lines -= (first.end_lineno or 0) - first.lineno + 1
+    return lines
+
+
+def test_imports_run_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layers of pyproject.toml hold, and every module has its place in them."""
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(config_filename="pyproject.toml", no_cache=True) == EXIT_STATUS_SUCCESS
+
+
+def test_core_is_pure() -> None:
+    """The core imports nothing that reads, writes, waits or configures."""
+    wrong = {
+        name: found
+        for name, path in modules()
+        if name.partition(".")[0] in CORE
+        and (
+            found := {
+                i for i in imported(path) for bad in NOT_IN_THE_CORE if i == bad or i.startswith(f"{bad}.")
+            }
+        )
+    }
+    assert wrong == {}
+
+
+def test_wire_types_stay_at_the_edge() -> None:
+    """Messages of the contract and gRPC are known where calls come in and go out, nowhere else."""
+    wrong = {
+        name: found
+        for name, path in modules()
+        if name.partition(".")[0] not in KNOW_THE_WIRE
+        and (found := {i for i in imported(path) if re.match(r"(grpc|google|dedup\.v1)\b", i)})
+    }
+    assert wrong == {}
+
+
+def test_modules_stay_small() -> None:
+    """A room has about 400 lines at most."""
+    lines = {name: len(path.read_text().splitlines()) for name, path in modules()}
+    assert {name: count for name, count in lines.items() if count > 450} == {}
+
+
+def test_functions_stay_small() -> None:
+    """A function has about 50 lines at most, its docstring aside; a kernel, a loop nest, may have more."""
+    long = {
+        f"{name}.{node.name}": body_lines(node)
+        for name, path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and body_lines(node) > (90 if name == "kernels" else 60)
+    }
+    assert long == {}
+
+
+PINNED = re.compile(r"([a-z0-9.-]+)==(\S+)(?: ; (.+?))?((?:\s+--hash=sha256:[0-9a-f]{64})+)$")
+
+
+def requirements(lock: str) -> dict[tuple[str, str], tuple[str, int]]:
+    """Name and condition -> version and number of hashes, of every requirement of a lock file."""
+    text = (ROOT / lock).read_text().replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            pinned = re.match(
+                r"([a-z0-9.-]+)(?:\[[a-z,]+\])?==(\S+)(?: ; ([^-]+?))?((?:\s+--hash=sha256:[0-9a-f]{64})+)$",
+                line,
+            )
+            assert pinned, f"{lock}: {line[:80]} is not name==version with hashes"
+            found[pinned[1], pinned[3] or ""] = (pinned[2], pinned[4].count("--hash"))
+    return found
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-runtime.lock"])
+def test_lock_is_hashed_and_names_no_address(lock: str) -> None:
+    """Every requirement is pinned to a version and its files' hashes; no index, link or path stands there."""
+    assert requirements(lock)
+    text = (ROOT / lock).read_text()
+    assert re.search(r"://|--index|--extra-index|--find-links|@ ", text) is None
+
+
+def test_locks_agree_and_cover_the_project() -> None:
+    """What is run is what was tested, and nothing that the project needs is missing from it."""
+    everything, runtime = requirements("requirements.lock"), requirements("requirements-runtime.lock")
+    assert {key: value for key, value in runtime.items() if everything.get(key) != value} == {}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[^a-z0-9-]", requirement)[0] for requirement in project["dependencies"]}
+    assert needed <= {name for name, _ in runtime}
