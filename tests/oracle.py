@@ -4,91 +4,45 @@ Nothing here is shared with the ``dedup`` package: it is the second opinion that
 against, so it is written for plainness, one character and one token at a time. Only
 :func:`candidate_pairs` uses arrays, because it has to look at every pair of several thousand articles.
 
-Lengths are kept in *half words*: a token is two of them, a token of a script without spaces is one. So
-every threshold is compared exactly; lengths given in words are rounded down.
+Lengths are kept in *half words* (see :mod:`tests.oracle_text`): every threshold is compared exactly;
+lengths given in words are rounded down.
 
-Choices where the definition leaves room, all of them rare in news text:
-
-- The Unicode category of a character is asked after NFKC and casefold, so the sign for *trade mark* is two
-  letters and a fullwidth digit is a digit.
-- A token ends after its last character that was kept; a vowel sign dropped at its end is not part of it.
-- Only the line feed ends a paragraph.
-- A double quotation is closed by its own counterpart, marks of another pair inside it are nested and
-  change nothing; a mark that normally closes opens one only at the start of a word.
-- A token of an article is furniture if any shingle of it that covers the token is furniture of the
-  article's source; such a token equals nothing.
+A token of an article is furniture if any shingle that covers it is furniture of the article's source; such
+a token equals nothing.
 """
 
 from __future__ import annotations
 
-import functools
 import heapq
-import unicodedata
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
-SHINGLE = 5
+from tests.oracle_text import SHINGLE, Token, half_words, quoted_characters, shingles, tokenize
+
 MINIMUM_PASSAGE_WORDS = 6
 MINIMUM_BODY_WORDS = 12
 
-#: Inclusive code point ranges of the scripts that are written without spaces between words.
-SPACELESS = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x0F00, 0x0FFF),  # Tibetan
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x19E0, 0x19FF),  # Khmer symbols
-    (0x2E80, 0x2FDF),  # Han radicals
-    (0x3005, 0x3007),  # Han iteration mark, closing mark, zero
-    (0x3021, 0x3029),  # Hangzhou numerals
-    (0x3038, 0x303B),
-    (0x3041, 0x30FF),  # Hiragana, Katakana
-    (0x31F0, 0x31FF),  # Katakana extensions
-    (0x3400, 0x4DBF),  # Han extension A
-    (0x4E00, 0x9FFF),  # Han
-    (0xA9E0, 0xA9FF),  # Myanmar extended B
-    (0xAA60, 0xAA7F),  # Myanmar extended A
-    (0xF900, 0xFAFF),  # Han compatibility
-    (0x1AFF0, 0x1B16F),  # Kana supplement and extensions
-    (0x20000, 0x3FFFF),  # Han extensions B and later
-)
-
-#: Characters that vanish without breaking a word.
-DROPPED = frozenset(
-    [0x0640, 0x0670, 0x00AD, 0x061C, 0x2060, 0xFEFF]
-    + list(range(0x064B, 0x0660))  # Arabic short vowels
-    + list(range(0x200B, 0x2010))  # zero-width space, joiners, direction marks
-    + list(range(0x202A, 0x202F))  # embeddings and overrides
-    + list(range(0x2066, 0x206A))  # isolates
-)
-
-FOLDED = {0x064A: "\u06cc", 0x0649: "\u06cc", 0x0643: "\u06a9"}
-
-DOUBLE_MARKS = {
-    "\u201c": "\u201d",
-    "\u201e": "\u201c\u201d\u201f",
-    "\u201f": "\u201d",
-    "\u201d": "\u201d",
-    "\u00ab": "\u00bb",
-    "\u00bb": "\u00ab\u00bb",
-    "\u300c": "\u300d",
-    "\u300e": "\u300f",
-    "\u301d": "\u301e\u301f",
-    "\uff02": "\uff02",
-    '"': '"',
-}
-USUALLY_CLOSING = "\u201d\u00bb"
-SINGLE_MARKS = {
-    "\u2018": "\u2019",
-    "\u201a": "\u2018\u2019",
-    "\u2039": "\u203a",
-    "'": "'",
-}
+__all__ = [
+    "Measures",
+    "OracleArticle",
+    "OraclePassage",
+    "Token",
+    "candidate_pairs",
+    "compare",
+    "furniture",
+    "half_words",
+    "kind_of",
+    "quoted_characters",
+    "shingles",
+    "tile",
+    "tokenize",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +70,6 @@ class OracleArticle:
     def text(self) -> str:
         """Headline, line feed, body: the text that offsets point into."""
         return f"{self.headline}\n{self.body}"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One normalized word or character; ``start`` and ``end`` are code points of the text as received."""
-
-    text: str
-    start: int
-    end: int
-    half_words: int
-    quoted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,135 +137,6 @@ class Measures:
         return (self.shared_half_words - self.quoted_half_words) / total if total else 0.0
 
 
-# -- text ------------------------------------------------------------------------------------------
-
-
-def is_spaceless(character: str) -> bool:
-    """Whether ``character`` belongs to a script written without spaces."""
-    point = ord(character)
-    return any(low <= point <= high for low, high in SPACELESS)
-
-
-def _composed(text: str) -> Iterator[tuple[str, int, int]]:
-    """Every code point of NFC(text) with the half-open range of the code points it came from."""
-    start = 0
-    while start < len(text):
-        end = start + 1
-        while end < len(text) and _continues(text[end]):
-            end += 1
-        piece = text[start:end]
-        composed = unicodedata.normalize("NFC", piece)
-        if composed == piece:
-            yield from ((character, start + i, start + i + 1) for i, character in enumerate(piece))
-        else:
-            yield from ((character, start, end) for character in composed)
-        start = end
-
-
-@functools.cache
-def _continues(character: str) -> bool:
-    """Whether NFC may join ``character`` to what stands before it: marks, Hangul vowels and finals."""
-    return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
-
-
-@functools.cache
-def _normalized(character: str) -> tuple[tuple[str, str, bool], ...]:
-    """What one code point of NFC text becomes: (character, first letter of its category, spaceless) each."""
-    result = []
-    for folded in unicodedata.normalize("NFKC", character).casefold():
-        if ord(folded) in DROPPED:
-            continue
-        digit = unicodedata.decimal(folded, None)
-        kept = FOLDED.get(ord(folded), folded) if digit is None else str(digit)
-        category = unicodedata.category(kept)[0]
-        result.append((kept, category, category != "M" and is_spaceless(kept)))
-    return tuple(result)
-
-
-def tokenize(text: str) -> list[Token]:
-    """The tokens of ``text`` in order, with offsets into it and quotation flags."""
-    quoted = quoted_characters(text)
-    tokens: list[Token] = []
-    run, run_start, run_end, run_spaceless = "", 0, 0, False
-
-    def finish() -> None:
-        nonlocal run
-        if run:
-            tokens.append(Token(run, run_start, run_end, 1 if run_spaceless else 2, quoted[run_start]))
-        run = ""
-
-    for character, start, end in _composed(text):
-        for kept, category, spaceless in _normalized(character):
-            if category not in "LMN":
-                finish()
-                continue
-            if run and category != "M" and (spaceless or run_spaceless):
-                finish()
-            if not run:
-                run_start, run_spaceless = start, spaceless
-            run += kept
-            run_end = end
-    finish()
-    return tokens
-
-
-def quoted_characters(text: str) -> list[bool]:
-    """For every code point of ``text``, whether it stands inside a quotation."""
-    flags: list[bool] = []
-    for number, paragraph in enumerate(text.split("\n")):
-        if number:
-            flags.append(False)
-        double = _inside_double(paragraph)
-        single = _inside_single(paragraph)
-        flags.extend(a or b for a, b in zip(double, single, strict=True))
-    return flags
-
-
-def _inside_double(paragraph: str) -> list[bool]:
-    closers = ""
-    flags = []
-    for i, character in enumerate(paragraph):
-        if closers:
-            if character in closers:
-                closers = ""
-        elif character in DOUBLE_MARKS:
-            before = paragraph[i - 1] if i else " "
-            after = paragraph[i + 1] if i + 1 < len(paragraph) else " "
-            if character not in USUALLY_CLOSING or (after.isalnum() and not before.isalnum()):
-                closers = DOUBLE_MARKS[character]
-        flags.append(bool(closers))
-    return flags
-
-
-def _inside_single(paragraph: str) -> list[bool]:
-    flags = [False] * len(paragraph)
-    i = 0
-    while i < len(paragraph):
-        closers = SINGLE_MARKS.get(paragraph[i], "")
-        before = paragraph[i - 1] if i else " "
-        after = paragraph[i + 1] if i + 1 < len(paragraph) else " "
-        if closers and not before.isalnum() and (not after.isspace() or closers == "\u203a"):
-            for j in range(i + 1, len(paragraph)):
-                following = paragraph[j + 1] if j + 1 < len(paragraph) else " "
-                spaced = paragraph[j - 1].isspace() and closers != "\u203a"
-                if paragraph[j] in closers and not spaced and not following.isalnum():
-                    flags[i:j] = [True] * (j - i)
-                    i = j
-                    break
-        i += 1
-    return flags
-
-
-def half_words(tokens: Iterable[Token]) -> int:
-    """Length of ``tokens`` in half words."""
-    return sum(token.half_words for token in tokens)
-
-
-def shingles(tokens: Sequence[Token], size: int = SHINGLE) -> set[tuple[str, ...]]:
-    """The set of runs of ``size`` tokens."""
-    return {tuple(t.text for t in tokens[i : i + size]) for i in range(len(tokens) - size + 1)}
-
-
 # -- furniture -------------------------------------------------------------------------------------
 
 
@@ -351,13 +165,9 @@ def furniture(
 
 
 def published_at(published: str) -> datetime:
-    """A publication time without zone, in UTC; a bare date is its midnight."""
-    if len(published) == len("2031-01-01"):
-        day = date.fromisoformat(published)
-        return datetime(day.year, day.month, day.day)
+    """A publication time in UTC; a bare date is its midnight."""
     moment = datetime.fromisoformat(published)
-    offset = moment.utcoffset()
-    return moment.replace(tzinfo=None) - offset if offset else moment.replace(tzinfo=None)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _furniture_mask(tokens: Sequence[Token], known: set[tuple[str, ...]]) -> list[bool]:
@@ -540,7 +350,7 @@ def candidate_pairs(
     passage_words: int = 8,
     same_source: bool = True,
 ) -> list[tuple[str, str]]:
-    """All pairs (smaller id first) that share at least ``words`` words in passages of ``passage_words`` or more.
+    """All pairs (smaller id first) sharing ``words`` words in passages of ``passage_words`` words and more.
 
     Exhaustive: a pair is tiled if it shares enough runs of ``passage_words`` tokens for such passages to be
     possible. ``same_source=False`` leaves out pairs whose articles name the same source.
@@ -570,7 +380,7 @@ def _sharing(tokens: Sequence[Sequence[Token]], size: int, at_least: int) -> Ite
     bounds = np.flatnonzero(np.diff(run_of, prepend=-1, append=-1))
     counts: dict[int, int] = defaultdict(int)
     n = len(tokens)
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds.tolist()):
         if text_of[low] == text_of[high - 1]:
             continue
         members, times = np.unique(text_of[low:high], return_counts=True)
