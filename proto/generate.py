@@ -12,7 +12,7 @@ import importlib.resources
 import sys
 from pathlib import Path
 
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped]
 
 PROTO = Path(__file__).resolve().parent
 BASELINE = PROTO / "baseline.binpb"
