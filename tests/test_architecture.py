@@ -16,18 +16,9 @@ PACKAGE = ROOT / "dedup"
 
 #: Pure and synchronous: no I/O, no wire, no clock, no settings.
 CORE = (
-    "text",
-    "shingle",
-    "sketch",
-    "lsh",
-    "align",
-    "verify",
-    "provenance",
-    "agencies",
-    "cluster",
-    "kernels",
-    "model",
-)
+    "align", "agencies", "candidates", "cluster", "credit_lines", "credit_phrases", "kernels", "lsh", "model",
+    "provenance", "shingle", "sketch", "text", "verify",
+)  # fmt: skip
 NOT_IN_THE_CORE = {
     "asyncio", "dedup.config", "dedup.v1", "google", "grpc", "pydantic", "pydantic_settings", "redis",
     "requests", "socket", "subprocess", "time",
