@@ -7,6 +7,7 @@ What this takes care of, and why:
   however its owner ended.
 - *It ends with its owner.* The kernel sends it SIGTERM when the thread that started it ends, so that thread
   is one that lives as long as the store. The append-only file is flushed on SIGTERM.
+- *The service outlives it.* A process that ends by itself is started again at the same address.
 - *Loading takes as long as it takes.* A quarter of a million articles need some 20 seconds; a start waits
   while the process lives and answers ``LOADING``.
 - *A socket path must be shorter than 108 bytes*, so the socket is in a short private directory of its own
@@ -22,6 +23,7 @@ import contextlib
 import fcntl
 import os
 import platform
+import queue
 import re
 import shutil
 import socket
@@ -32,7 +34,7 @@ import threading
 import time
 from importlib import resources
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import Literal, Self
 
 from dedup.errors import DataDirectoryLocked, StoreUnavailable
 from dedup.observability import get_logger
@@ -43,6 +45,8 @@ ORPHAN_SECONDS = 30.0
 CONNECT_SECONDS = 60.0
 #: Seconds for SHUTDOWN, then again for SIGTERM, before SIGKILL.
 STOP_SECONDS = 30.0
+#: Seconds before a process that ended by itself is started again; twice that each time it soon ends again.
+RESTART_SECONDS = 0.5
 
 _POLL_SECONDS = 0.02
 _SOCKET_PREFIX = "dedup-"
@@ -94,7 +98,9 @@ class EmbeddedValkey:
         self._lock: int | None = None
         self._socket_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopping = False
+        self._supervisor: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._starting = threading.Lock()  # held while a process is started or the last one is looked up
 
     def __enter__(self) -> Self:
         self.start()
@@ -117,7 +123,7 @@ class EmbeddedValkey:
         if self.url is not None:
             return self.url
         binary = valkey_binary()
-        self._stopping = False
+        self._stopping.clear()
         try:
             self._lock = _acquire(self.data_dir)
             self._socket_dir = _make_socket_dir()
@@ -139,12 +145,16 @@ class EmbeddedValkey:
 
     def stop(self) -> None:
         """Let the process write everything out and end; does nothing when it does not run."""
-        self._stopping = True
+        self._stopping.set()
         self.url = None
         atexit.unregister(self._stop_at_exit)
-        process, self._process = self._process, None
+        with self._starting:
+            process, self._process = self._process, None
         if process is not None:
             _end(process, self._socket_dir)
+        if self._supervisor is not None:
+            self._supervisor.join()
+            self._supervisor = None
         if self._socket_dir is not None:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
             self._socket_dir = None
@@ -157,36 +167,47 @@ class EmbeddedValkey:
             self.stop()
 
     def _spawn(self, binary: Path, lock: int, socket_path: Path) -> tuple[Path, int]:
-        """Start the process in a thread that lives as long as it; where its log is and from which byte on."""
+        """Start the process under a thread of its own; where its log is and from which byte on."""
         log_path = self.data_dir / "valkey.log"
         with contextlib.suppress(FileNotFoundError):
             if log_path.stat().st_size > _LOG_BYTES:
                 log_path.replace(self.data_dir / "valkey.log.1")
-        log = log_path.open("ab")
-        log_start = log.tell()
+        log_path.touch(0o600)
+        log_start = log_path.stat().st_size
         command = [sys.executable, "-I", "-S", "-c", _BECOME_VALKEY, str(os.getpid()), str(binary)]
         command += _arguments(self.data_dir, socket_path, self.fsync)
-        started = threading.Event()
-        failure: list[OSError] = []
-
-        def supervise() -> None:
-            try:
-                self._process = process = _popen(command, log, lock)
-            except OSError as error:
-                failure.append(error)
-                return
-            finally:
-                log.close()
-                started.set()
-            code = process.wait()
-            if not self._stopping:
-                get_logger().error("the embedded store ended", code=code, log=str(log_path))
-
-        threading.Thread(target=supervise, name="embedded-store", daemon=True).start()
-        started.wait()
-        if failure:
-            raise failure[0]
+        first: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+        self._supervisor = threading.Thread(
+            target=self._supervise, args=(command, lock, log_path, first), name="embedded-store", daemon=True
+        )
+        self._supervisor.start()
+        if failure := first.get():
+            raise failure
         return log_path, log_start
+
+    def _supervise(
+        self, command: list[str], lock: int, log_path: Path, first: queue.SimpleQueue[OSError | None]
+    ) -> None:
+        """Run the process, again when it ends by itself once it has been ready; ends when it is stopped."""
+        pause = RESTART_SECONDS
+        while True:
+            with self._starting:
+                if self._stopping.is_set():
+                    return
+                try:
+                    self._process = process = _popen(command, log_path, lock)
+                except OSError as error:
+                    first.put(error)
+                    return
+            first.put(None)
+            started = time.monotonic()
+            code = process.wait()
+            if self._stopping.is_set() or self.url is None:
+                return
+            pause = min(2 * pause, 60.0) if time.monotonic() - started < 60 else RESTART_SECONDS
+            get_logger().error("the embedded store ended", code=code, again_in=pause, log=str(log_path))
+            if self._stopping.wait(pause):
+                return
 
     def _wait_until_ready(self, socket_path: Path, log_path: Path, log_start: int) -> None:
         process = self._process
@@ -234,16 +255,17 @@ def _arguments(data_dir: Path, socket_path: Path, fsync: str) -> list[str]:
     return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
-def _popen(command: list[str], log: IO[bytes], lock: int) -> subprocess.Popen[bytes]:
+def _popen(command: list[str], log_path: Path, lock: int) -> subprocess.Popen[bytes]:
     """Start ``command`` in a session of its own (Ctrl-C is for us, we stop it when we are done)."""
-    return subprocess.Popen(  # noqa: S603 - our own binary and arguments
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        pass_fds=(lock,),
-        start_new_session=True,
-    )
+    with log_path.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - our own binary and arguments
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
 
 
 def _acquire(data_dir: Path) -> int:

@@ -91,21 +91,19 @@ def stage_totals() -> dict[str, StageTotal]:
     return {name: StageTotal(int(count), sums[name]) for name, count in counts.items()}
 
 
-class MetricsServer:
-    """Answers Prometheus on ``http://host:port/metrics`` from a thread until it is stopped.
+def serve_metrics(host: str, port: int) -> Callable[[], None]:
+    """Answer Prometheus on ``http://host:port/metrics`` from a thread; the result stops it.
 
-    ``port`` is the one it has, also where 0 was asked for. Raises OSError when the port is taken.
+    Raises OSError when the port is taken.
     """
+    server, thread = start_http_server(port, host.strip("[]"), registry=REGISTRY)
 
-    def __init__(self, host: str, port: int) -> None:
-        self._server, self._thread = start_http_server(port, host.strip("[]"), registry=REGISTRY)
-        self.port = self._server.server_port
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
-    def stop(self) -> None:
-        """Stop answering and free the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    return stop
 
 
 def _to_json(event: Any, **_: object) -> str:

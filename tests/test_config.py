@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -119,12 +120,16 @@ def test_stage_times_a_block_even_if_it_raises() -> None:
 def test_metrics_are_served() -> None:
     """Prometheus gets the metrics of this package; a stop frees the port."""
     observability.ARTICLES.labels("created").inc()
-    server = observability.MetricsServer("127.0.0.1", 0)
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
-            page = answer.read().decode()
-    finally:
-        server.stop()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            observability.serve_metrics("127.0.0.1", port)
+    stop = observability.serve_metrics("127.0.0.1", port)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        page = answer.read().decode()
+    stop()
+    with socket.create_server(("127.0.0.1", port)):
+        pass
     assert 'dedup_articles_total{outcome="created"}' in page
 
 

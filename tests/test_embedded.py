@@ -159,6 +159,39 @@ def test_kill_9_loses_nothing_acknowledged(tmp_path: Path, also_store: bool) -> 
     assert not socket_dir(url).exists()
 
 
+def test_store_that_ends_by_itself_is_started_again(tmp_path: Path) -> None:
+    """A store killed under a living server comes back at the same address with everything acknowledged."""
+    with EmbeddedValkey(tmp_path) as store, connect(store.url or "") as client:
+        client.set("kept", "yes")
+        pid = store.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                assert client.get("kept") == "yes"
+                break
+            except redis.RedisError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert store.pid not in {pid, None}
+
+
+def test_stop_while_waiting_to_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop during the pause before a restart leaves nothing running."""
+    monkeypatch.setattr(embedded, "RESTART_SECONDS", 30.0)
+    store = EmbeddedValkey(tmp_path)
+    store.start()
+    pid = store.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    started = time.monotonic()
+    store.stop()
+    assert time.monotonic() - started < 5
+    with store:
+        assert store.pid not in {pid, None}
+
+
 def test_store_of_a_killed_server_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the old process still holds the directory, a start waits and then refuses, not sharing it."""
     owner, pid, _ = start_owner(tmp_path)
