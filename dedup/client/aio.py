@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -37,7 +37,10 @@ from dedup.model import (
     Story,
 )
 from dedup.v1 import dedup_service_pb2 as pb
-from dedup.v1.dedup_service_pb2_grpc import DedupServiceAsyncStub, DedupServiceStub
+from dedup.v1.dedup_service_pb2_grpc import DedupServiceStub
+
+if TYPE_CHECKING:
+    from dedup.v1.dedup_service_pb2_grpc import DedupServiceAsyncStub  # stands in the types alone
 
 V = TypeVar("V")
 

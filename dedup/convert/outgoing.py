@@ -134,10 +134,8 @@ def decision(value: model.Decision | None, names: Namer) -> article_pb2.Decision
     )
 
 
-def cluster(value: model.Cluster | None, names: Namer) -> cluster_pb2.Cluster | None:
-    """A cluster; None stays unset."""
-    if value is None:
-        return None
+def cluster(value: model.Cluster, names: Namer) -> cluster_pb2.Cluster:
+    """A cluster."""
     return cluster_pb2.Cluster(
         name=names.cluster(value.id),
         revision=value.revision,
@@ -202,7 +200,7 @@ def ingest_response(
         decision=decision(value.decision, names),
         arrival_number=value.number,
         arrival_time=timestamp(value.arrival_time) if value.number else None,
-        cluster=cluster(value.cluster, names),
+        cluster=None if value.cluster is None else cluster(value.cluster, names),
         affected_clusters=[
             cluster_pb2.ClusterChange(
                 kind=_CHANGES[change.change],

@@ -1,0 +1,312 @@
+"""Requests into values, checked against the limits of the settings: what a server reads.
+
+Everything refused here is refused before anything is stored, with the field and the limit in the metadata.
+An article refused is an :class:`~dedup.errors.InvalidArticle` (or LimitExceeded for its body), so that the
+others of its batch go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from dedup.config import Settings
+from dedup.convert.names import DEFAULT_COLLECTION, parse, parse_collection
+from dedup.convert.values import seconds
+from dedup.errors import DedupError, InvalidArgument, InvalidArticle, LimitExceeded, Reason
+from dedup.model import Article, CollectionParameters, PubStatus
+from dedup.sources.fields import parse_time
+from dedup.sources.html import PLAIN_TEXT, body_text, media_type_of
+from dedup.v1 import article_pb2
+from dedup.v1 import dedup_service_pb2 as pb
+
+#: Largest size in bytes of UTF-8 of the fields that have no setting of their own.
+FIELD_BYTES = {
+    "headline": 65_536,
+    "source": 2_048,
+    "byline": 2_048,
+    "located": 2_048,
+    "url": 8_192,
+    "language_code": 64,
+}
+#: Most matches that FindMatches returns, whatever the setting ``max_matches``.
+FIND_MATCHES = 1_000
+#: Articles in a page with bodies, so that it fits into a message.
+FULL_PAGE = 32
+
+_PROFILES = {
+    pb.COLLECTION_PROFILE_UNSPECIFIED: "passages",
+    pb.COLLECTION_PROFILE_PASSAGES: "passages",
+    pb.COLLECTION_PROFILE_COPIES: "copies",
+}
+_RANGES = {
+    "shingle_size": (2, 16),
+    "window": (1, 64),
+    "permutations": (16, 1_024),
+    "seed": (0, 2**32 - 1),
+    "landmarks": (1, 1_000),
+    "minimum_words": (1, 1_000),
+    "match_window_days": (0, 36_500),
+    "story_span_days": (1, 36_500),
+}
+# Timestamps from the year 1 to 9999, as google.protobuf.Timestamp has them.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+
+
+_TimeField = Literal["publish_time", "version_time"]
+
+
+class _Paged(Protocol):
+    page_size: int
+
+
+class _HasEncoding(Protocol):
+    offset_encoding: article_pb2.OffsetEncoding.ValueType
+
+
+_AsksForMatches = (
+    pb.IngestArticleRequest
+    | pb.BatchIngestArticlesRequest
+    | pb.StreamIngestArticlesRequest
+    | pb.FindMatchesRequest
+    | pb.GetArticleRequest
+)
+
+
+def _over(text: str, limit: int) -> int:
+    """Bytes of ``text`` if they are more than ``limit``, else 0; encodes only where that can be."""
+    if len(text) * 4 <= limit:
+        return 0
+    size = len(text.encode())
+    return size if size > limit else 0
+
+
+def collection_of(parent: str, *names: str) -> str:
+    """The collection of a request: of ``parent``, else of the first name that is given, else the default."""
+    if parent:
+        return parse_collection(parent, "parent")
+    for name in names:
+        if name:
+            return parse(name, "articles")[0]
+    return DEFAULT_COLLECTION
+
+
+def has_markup(messages: Iterable[article_pb2.Article]) -> bool:
+    """Whether reading any of the articles takes long enough to do it in a thread."""
+    return any(
+        message.body_media_type and media_type_of(message.body_media_type) != PLAIN_TEXT
+        for message in messages
+    )
+
+
+class Incoming:
+    """Reads requests with the limits of ``settings``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._fields = tuple(FIELD_BYTES.items())
+
+    # -- articles -----------------------------------------------------------------------------------
+
+    def article(self, message: article_pb2.Article, collection: str, *, id_required: bool = True) -> Article:
+        """The article in ``message``; raises InvalidArticle or LimitExceeded."""
+        article_id = self._article_id(message, collection, required=id_required)
+        try:
+            return self._article(message, article_id)
+        except DedupError as error:
+            error.metadata.setdefault("article", article_id[:80])
+            raise
+
+    def _article(self, message: article_pb2.Article, article_id: str) -> Article:
+        for field, limit in self._fields:
+            if size := _over(getattr(message, field), limit):
+                raise InvalidArticle(
+                    f"{field} is {size} bytes, over the limit of {limit}",
+                    field=field,
+                    bytes=size,
+                    limit=limit,
+                )
+        self._check_body(message.body)
+        body = message.body
+        if message.body_media_type:
+            body = body_text(body, message.body_media_type)
+            self._check_body(body)
+        published, is_date = _published(message)
+        return Article(
+            id=article_id,
+            headline=message.headline,
+            body=body,
+            source=message.source,
+            byline=message.byline,
+            located=message.located,
+            url=message.url,
+            language=message.language_code,
+            published=published,
+            published_is_date=is_date,
+            version=_version(message),
+            version_time=_time(message, "version_time"),
+            pubstatus=_pubstatus(message),
+        )
+
+    def _check_body(self, body: str) -> None:
+        limit = self._settings.max_body_bytes
+        if size := _over(body, limit):
+            raise LimitExceeded(
+                f"body is {size} bytes, over the limit of {limit} (max_body_bytes)",
+                Reason.BODY_TOO_LARGE,
+                field="body",
+                bytes=size,
+                limit=limit,
+            )
+
+    def _article_id(self, message: article_pb2.Article, collection: str, *, required: bool) -> str:
+        article_id = message.id
+        if message.name:
+            try:
+                named_collection, named_id = parse(message.name, "articles", "article.name")
+            except InvalidArgument as error:
+                raise InvalidArticle(error.message, error.reason, **error.metadata) from None
+            if named_collection != collection:
+                raise InvalidArticle(
+                    f"article.name is in collection {named_collection}, the request is for {collection}",
+                    field="article.name",
+                    value=message.name[:80],
+                )
+            if article_id and article_id != named_id:
+                raise InvalidArticle(
+                    "article.name and article.id do not agree", field="article.id", value=article_id[:80]
+                )
+            article_id = named_id
+        if required and not article_id:
+            raise InvalidArticle("the article has no id", field="id")
+        limit = self._settings.max_id_bytes
+        if size := _over(article_id, limit):
+            raise InvalidArticle(
+                f"id is {size} bytes, over the limit of {limit} (max_id_bytes)",
+                field="id",
+                bytes=size,
+                limit=limit,
+                article=article_id[:80],
+            )
+        return article_id
+
+    def check_batch(self, count: int) -> None:
+        """Raise LimitExceeded for a batch of too many articles."""
+        limit = self._settings.max_batch_articles
+        if count > limit:
+            raise LimitExceeded(
+                f"the batch has {count} articles, over the limit of {limit} (max_batch_articles)",
+                Reason.BATCH_TOO_LARGE,
+                field="articles",
+                articles=count,
+                limit=limit,
+            )
+
+    # -- other fields -------------------------------------------------------------------------------
+
+    def page_size(self, message: _Paged, *, view: pb.ArticleView.ValueType | None = None) -> int:
+        """Items in a page: the default for 0, at most the largest."""
+        size = message.page_size
+        if size < 0:
+            raise InvalidArgument("page_size must not be negative", field="page_size", value=size)
+        if view is not None and view not in pb.ArticleView.values():
+            raise InvalidArgument(f"there is no view {view}", field="view", value=view)
+        largest = FULL_PAGE if view == pb.ARTICLE_VIEW_FULL else self._settings.page_size_max
+        return min(size or self._settings.page_size_default, largest)
+
+    def max_matches(self, message: _AsksForMatches, largest: int = 0) -> int:
+        """Most matches to return: ``max_matches`` of the settings where the request does not say."""
+        default = self._settings.max_matches
+        if not message.HasField("max_matches"):
+            return default
+        largest = largest or default
+        if not 0 <= message.max_matches <= largest:
+            raise InvalidArgument(
+                f"max_matches must be from 0 to {largest}",
+                field="max_matches",
+                value=message.max_matches,
+                limit=largest,
+            )
+        return message.max_matches
+
+    def parameters(self, message: pb.CollectionParameters) -> CollectionParameters:
+        """Parameters of a new collection: defaults where unset; raises InvalidArgument out of range."""
+        if message.profile not in _PROFILES:
+            raise InvalidArgument(
+                f"there is no profile {message.profile}", field="parameters.profile", value=message.profile
+            )
+        given: dict[str, int] = {}
+        for descriptor, value in message.ListFields():
+            field = descriptor.name
+            if field in _RANGES:
+                least, most = _RANGES[field]
+                if not least <= value <= most:
+                    raise InvalidArgument(
+                        f"{field} must be from {least} to {most}",
+                        field=f"parameters.{field}",
+                        value=value,
+                        limit=most,
+                    )
+                given[field] = value
+        threshold = CollectionParameters().band_threshold
+        if message.HasField("band_threshold"):
+            threshold = message.band_threshold
+            if not 0.0 < threshold < 1.0:
+                raise InvalidArgument(
+                    "band_threshold must be above 0 and below 1",
+                    field="parameters.band_threshold",
+                    value=threshold,
+                )
+        return CollectionParameters(profile=_PROFILES[message.profile], band_threshold=threshold, **given)
+
+
+def check_encoding(message: _HasEncoding) -> None:
+    """Raise InvalidArgument for an encoding of offsets that this server does not count."""
+    if message.offset_encoding > article_pb2.OFFSET_ENCODING_UNICODE_CODE_POINTS:
+        raise InvalidArgument(
+            "offset_encoding must be UNICODE_CODE_POINTS",
+            field="offset_encoding",
+            value=message.offset_encoding,
+        )
+
+
+def _published(message: article_pb2.Article) -> tuple[float | None, bool]:
+    which = message.WhichOneof("published")
+    if which is None:
+        return None, False
+    if which == "publish_time":
+        return _time(message, which), False
+    published, is_date = parse_time(message.publish_date, which)
+    if not is_date:
+        raise InvalidArticle("publish_date must be a date, YYYY-MM-DD", field=which)
+    return published, True
+
+
+def _time(message: article_pb2.Article, field: _TimeField) -> float | None:
+    if not message.HasField(field):
+        return None
+    value: Timestamp = getattr(message, field)
+    if not (_FIRST_SECOND <= value.seconds <= _LAST_SECOND and 0 <= value.nanos < 1_000_000_000):
+        raise InvalidArticle(f"{field} is not a time from the year 1 to 9999", field=field)
+    return seconds(value)
+
+
+def _version(message: article_pb2.Article) -> int | None:
+    if not message.HasField("version"):
+        return None
+    if message.version < 0:
+        raise InvalidArticle("version must not be negative", field="version", value=message.version)
+    return message.version
+
+
+def _pubstatus(message: article_pb2.Article) -> PubStatus:
+    if not message.pubstatus:
+        return PubStatus.USABLE
+    try:
+        return PubStatus(message.pubstatus)
+    except ValueError:
+        raise InvalidArticle(
+            f"there is no pubstatus {message.pubstatus}", field="pubstatus", value=message.pubstatus
+        ) from None

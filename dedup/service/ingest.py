@@ -1,0 +1,200 @@
+"""Articles in: one, a batch, a stream."""
+
+# ruff: noqa: N802, ARG002 - gRPC gives the names and the arguments of methods
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from structlog.contextvars import bind_contextvars
+
+from dedup.config import Settings
+from dedup.convert import outgoing
+from dedup.convert.incoming import check_encoding, collection_of, has_markup
+from dedup.convert.names import Namer, parse, parse_collection
+from dedup.convert.status import to_status
+from dedup.errors import DedupError, StoreUnavailable
+from dedup.model import Article, IngestResult
+from dedup.service.base import Methods
+from dedup.v1 import article_pb2
+from dedup.v1 import dedup_service_pb2 as pb
+
+#: Batches of a stream that are read while one is being stored.
+READ_AHEAD = 4
+
+#: None: the client has ended the stream.
+_Requests = asyncio.Queue[pb.StreamIngestArticlesRequest | Exception | None]
+
+
+class IngestMethods(Methods):
+    """IngestArticle, BatchIngestArticles, StreamIngestArticles."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._readers: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """End the streams after the batch they are at; their clients go on elsewhere."""
+        for reader in self._readers:
+            reader.cancel()
+
+    async def IngestArticle(self, request: pb.IngestArticleRequest, context: Any) -> pb.IngestArticleResponse:
+        """One article; coalesced by the pipeline with those of other calls."""
+        collection = collection_of(request.parent, request.article.name)
+        max_matches = self._incoming.max_matches(request)
+        check_encoding(request)
+        (article,) = await self._read([request.article], collection)
+        if isinstance(article, DedupError):
+            raise article
+        bind_contextvars(collection=collection, article=article.id)
+        result = await self._pipeline.ingest_one(collection, article)
+        bind_contextvars(
+            outcome=result.outcome.name.lower(),
+            cluster=result.cluster.id if result.cluster else "",
+            matches=result.total_matches,
+        )
+        response = outgoing.ingest_response(result, Namer(collection), max_matches)
+        self._fit(response, [response])
+        return response
+
+    async def BatchIngestArticles(
+        self, request: pb.BatchIngestArticlesRequest, context: Any
+    ) -> pb.BatchIngestArticlesResponse:
+        """Many articles with an outcome for each."""
+        collection = parse_collection(request.parent, "parent")
+        outcomes = await self._store(request, collection)
+        response = pb.BatchIngestArticlesResponse(results=self._results(request, collection, outcomes))
+        self._fit(response, [each.response for each in response.results if each.HasField("response")])
+        return response
+
+    async def StreamIngestArticles(
+        self, request_iterator: AsyncIterator[pb.StreamIngestArticlesRequest], context: Any
+    ) -> AsyncIterator[pb.StreamIngestArticlesResponse]:
+        """Batches from a stream, applied and acknowledged in order."""
+        requests: _Requests = asyncio.Queue(READ_AHEAD)
+        reader = asyncio.create_task(_read_ahead(request_iterator, requests))
+        self._readers.add(reader)
+        batches = articles = 0
+        try:
+            while (request := await requests.get()) is not None:
+                if isinstance(request, Exception):
+                    raise request
+                batches, articles = batches + 1, articles + len(request.articles)
+                yield await self._acknowledge(request)
+                bind_contextvars(batches=batches, articles=articles)
+        finally:
+            reader.cancel()
+            self._readers.discard(reader)
+
+    async def _acknowledge(self, request: pb.StreamIngestArticlesRequest) -> pb.StreamIngestArticlesResponse:
+        """The answer to one batch; StoreUnavailable ends the stream.
+
+        To go on would store later batches before the one that failed; the client sends it again in order.
+        """
+        response = pb.StreamIngestArticlesResponse(sequence=request.sequence)
+        try:
+            collection = parse_collection(request.parent, "parent")
+            outcomes = await self._store(request, collection)
+            for outcome in outcomes:
+                if isinstance(outcome, StoreUnavailable):
+                    raise outcome
+        except StoreUnavailable:
+            raise
+        except DedupError as error:
+            response.error.CopyFrom(to_status(error))
+            return response
+        response.results.extend(self._results(request, collection, outcomes))
+        self._fit(response, [each.response for each in response.results if each.HasField("response")])
+        return response
+
+    async def DeleteArticle(self, request: pb.DeleteArticleRequest, context: Any) -> pb.DeleteArticleResponse:
+        """Remove an article."""
+        collection, article_id = parse(request.name, "articles")
+        bind_contextvars(collection=collection, article=article_id)
+        carriers = await self._pipeline.delete_article(collection, article_id)
+        names = Namer(collection)
+        return pb.DeleteArticleResponse(carriers=[names.article(each) for each in carriers])
+
+    async def _store(
+        self, request: pb.BatchIngestArticlesRequest | pb.StreamIngestArticlesRequest, collection: str
+    ) -> list[IngestResult | DedupError]:
+        """Store what can be read of a batch; one outcome an article."""
+        self._incoming.check_batch(len(request.articles))
+        self._incoming.max_matches(request)
+        check_encoding(request)
+        read = await self._read(request.articles, collection)
+        articles = [each for each in read if isinstance(each, Article)]
+        stored: Sequence[IngestResult | DedupError] = ()
+        if articles:
+            stored = await self._pipeline.ingest(collection, articles)
+        answers = iter(stored)
+        outcomes = [next(answers) if isinstance(each, Article) else each for each in read]
+        refused = sum(isinstance(each, DedupError) for each in outcomes)
+        bind_contextvars(collection=collection, articles=len(read), refused=refused)
+        return outcomes
+
+    def _results(
+        self,
+        request: pb.BatchIngestArticlesRequest | pb.StreamIngestArticlesRequest,
+        collection: str,
+        outcomes: Iterable[IngestResult | DedupError],
+    ) -> list[pb.IngestArticleResult]:
+        names, max_matches = Namer(collection), self._incoming.max_matches(request)
+        return [_result(each, names, max_matches) for each in outcomes]
+
+    async def _read(
+        self, messages: Sequence[article_pb2.Article], collection: str
+    ) -> list[Article | DedupError]:
+        """Articles or why they are refused; pages of HTML are read in a thread."""
+        if has_markup(messages):
+            return await asyncio.to_thread(self._read_all, messages, collection)
+        return self._read_all(messages, collection)
+
+    def _read_all(
+        self, messages: Iterable[article_pb2.Article], collection: str
+    ) -> list[Article | DedupError]:
+        read: list[Article | DedupError] = []
+        for message in messages:
+            try:
+                read.append(self._incoming.article(message, collection))
+            except DedupError as error:
+                read.append(error)
+        return read
+
+    def _fit(self, message: Any, answers: Sequence[pb.IngestArticleResponse]) -> None:
+        """Drop matches, those of the largest answers first, until ``message`` can be sent."""
+        excess = message.ByteSize() - self._settings.max_message_bytes
+        for answer in sorted(answers, key=lambda each: -each.ByteSize()) if excess > 0 else ():
+            excess -= answer.ByteSize()
+            while answer.matches and excess + answer.ByteSize() > 0:
+                del answer.matches[len(answer.matches) // 2 :]
+                answer.matches_truncated = True
+            excess += answer.ByteSize()
+
+
+def _result(outcome: IngestResult | DedupError, names: Namer, max_matches: int) -> pb.IngestArticleResult:
+    if isinstance(outcome, DedupError):
+        return pb.IngestArticleResult(error=to_status(outcome))
+    return pb.IngestArticleResult(response=outgoing.ingest_response(outcome, names, max_matches))
+
+
+async def _read_ahead(source: AsyncIterator[pb.StreamIngestArticlesRequest], requests: _Requests) -> None:
+    """Fill the queue; what stands last in it ends the stream.
+
+    Canceled, as by a server that stops, it drops what was read and not yet stored: the client has no answer
+    to that and sends it again elsewhere.
+    """
+    last: Exception | None = None
+    try:
+        async for request in source:
+            await requests.put(request)
+    except asyncio.CancelledError:
+        while not requests.empty():
+            requests.get_nowait()
+        requests.put_nowait(StoreUnavailable("the server is stopping; open the stream again"))
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again in the task that answers
+        last = error
+    await requests.put(last)
