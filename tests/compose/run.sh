@@ -70,6 +70,7 @@ bring_up() {
 }
 
 export_to() {
+    "$dedup" status --wait 120 --target "$target"
     "$dedup" export --output "$1" --target "$target"
     for name in articles matches; do
         [ -s "$1/$name.jsonl" ] || fail "$name.jsonl is empty"
