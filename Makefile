@@ -44,8 +44,8 @@ bench: install ## throughput and quality, beside datasketch
 proto: install ## generate dedup/v1 from proto/
 	$(BIN)/python proto/generate.py
 
-compose-test: install ## docker compose: up, ingest, export, down, up, export (needs a Docker engine)
-	bash tests/compose/run.sh
+compose-test: install ## docker compose: up, ingest, export, down, up, export (ENGINE=1 makes the engine too)
+	bash tests/compose/run.sh $(if $(ENGINE),--engine)
 
 lock: ## pin the newest versions that pyproject.toml admits, with the hashes of every platform's files
 	$(PYTHON) -m venv build/lock
