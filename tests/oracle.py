@@ -13,6 +13,7 @@ a token equals nothing.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 from collections import defaultdict
@@ -262,6 +263,11 @@ def _passage(a: Sequence[Token], b: Sequence[Token], i: int, j: int, count: int)
 # -- measures and kinds ----------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=4096)
+def _tokens(text: str) -> tuple[Token, ...]:
+    return tuple(tokenize(text))
+
+
 def compare(
     x: OracleArticle,
     y: OracleArticle,
@@ -271,7 +277,7 @@ def compare(
 ) -> Measures:
     """Every measure of two articles. ``furniture_of`` gives the shingles to leave out, by source."""
     first, second = sorted((x, y), key=lambda article: article.id.encode())
-    a, b = tokenize(first.text), tokenize(second.text)
+    a, b = _tokens(first.text), _tokens(second.text)
     known = furniture_of or {}
     passages = tile(
         a,
@@ -283,7 +289,7 @@ def compare(
     sets = shingles(a), shingles(b)
     union = len(sets[0] | sets[1])
     shorter = a if half_words(a) <= half_words(b) else b
-    body_a, body_b = tokenize(first.body), tokenize(second.body)
+    body_a, body_b = _tokens(first.body), _tokens(second.body)
     return Measures(
         article=first.id,
         other=second.id,
