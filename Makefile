@@ -50,12 +50,11 @@ compose-test: install ## docker compose: up, ingest, export, down, up, export (E
 lock: ## pin the newest versions that pyproject.toml admits, with the hashes of every platform's files
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
-	cd $(CURDIR) && for out in "requirements.lock --extra html --group dev" "requirements-runtime.lock --extra html --group build"; do \
-		set -- $$out; file=$$1; shift; \
-		build/lock/bin/uv --no-config pip compile --quiet --upgrade --universal --python-version 3.11 \
-			--generate-hashes --no-annotate --custom-compile-command "make lock" \
-			"$$@" pyproject.toml --output-file $$file; \
-	done
+	$(COMPILE) --group dev --output-file requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-runtime.lock
+
+COMPILE = build/lock/bin/uv --no-config pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --custom-compile-command "make lock" --extra html pyproject.toml
 
 clean: ## remove what make made
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
