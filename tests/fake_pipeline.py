@@ -152,9 +152,7 @@ class FakePipeline:
     async def get_article(self, collection: str, article_id: str) -> StoredArticle:
         return self._stored(collection, self._article(collection, article_id))
 
-    async def list_articles(
-        self, collection: str, *, page_size: int, page_token: str
-    ) -> Page[StoredArticle]:
+    async def list_articles(self, collection: str, *, page_size: int, page_token: str) -> Page[StoredArticle]:
         self._check(collection)
         items = [self._stored(collection, each) for each in self.collections[collection].values()]
         return page_of(items, page_size, page_token)
@@ -183,7 +181,9 @@ class FakePipeline:
         self, collection: str, *, min_size: int, page_size: int, page_token: str
     ) -> Page[Cluster]:
         self._check(collection)
-        return page_of([made_cluster(f"c{n}") for n in range(3)] if min_size <= 2 else [], page_size, page_token)
+        return page_of(
+            [made_cluster(f"c{n}") for n in range(3)] if min_size <= 2 else [], page_size, page_token
+        )
 
     async def list_cluster_articles(
         self, collection: str, cluster_id: str, *, page_size: int, page_token: str
@@ -233,9 +233,7 @@ class FakePipeline:
 def page_of(items: Sequence[object], page_size: int, page_token: str) -> Page:  # type: ignore[type-arg]
     """A page of a list that is all there; a token is the position."""
     if page_token and not page_token.isdecimal():
-        raise InvalidArgument(
-            "page_token is not one of ours", Reason.INVALID_PAGE_TOKEN, field="page_token"
-        )
+        raise InvalidArgument("page_token is not one of ours", Reason.INVALID_PAGE_TOKEN, field="page_token")
     start = int(page_token or 0)
     end = start + page_size
     return Page(tuple(items[start:end]), str(end) if end < len(items) else "", total=len(items))

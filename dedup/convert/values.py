@@ -77,6 +77,7 @@ def match(message: article_pb2.Match) -> model.Match:
         quoted_words=message.quoted_words,
         longest_unquoted_run=message.longest_unquoted_run,
         passages=_passages(message.passages),
+        other_carriers=tuple(map(last_id, message.other_carriers)),
     )
 
 

@@ -379,11 +379,12 @@ class Match(_message.Message):
     QUOTED_WORDS_FIELD_NUMBER: _builtins.int
     LONGEST_UNQUOTED_RUN_FIELD_NUMBER: _builtins.int
     PASSAGES_FIELD_NUMBER: _builtins.int
+    OTHER_CARRIERS_FIELD_NUMBER: _builtins.int
     article: _builtins.str
     """Name of the article asked about; empty if it was given without an id."""
     other: _builtins.str
     """Name of the article it matches. Articles with equal text are verified once and stand here as the one whose
-    id is smallest; see StoredArticle.copies_of_text for the others.
+    id is smallest; `other_carriers` names the others.
     """
     kind: Global___MatchKind.ValueType
     """How the two are related: the first definition that holds."""
@@ -403,6 +404,10 @@ class Match(_message.Message):
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Passage]:
         """The passages, ordered by `start`."""
 
+    @_builtins.property
+    def other_carriers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of other articles that carry exactly the text of `other`. Offsets point into `other`, not into these."""
+
     def __init__(
         self,
         *,
@@ -416,10 +421,11 @@ class Match(_message.Message):
         quoted_words: _builtins.int = ...,
         longest_unquoted_run: _builtins.int = ...,
         passages: _abc.Iterable[Global___Passage] | None = ...,
+        other_carriers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "containment", b"containment", "jaccard", b"jaccard", "kind", b"kind", "longest_unquoted_run", b"longest_unquoted_run", "other", b"other", "other_containment", b"other_containment", "passages", b"passages", "quoted_words", b"quoted_words", "shared_words", b"shared_words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "containment", b"containment", "jaccard", b"jaccard", "kind", b"kind", "longest_unquoted_run", b"longest_unquoted_run", "other", b"other", "other_carriers", b"other_carriers", "other_containment", b"other_containment", "passages", b"passages", "quoted_words", b"quoted_words", "shared_words", b"shared_words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
