@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
@@ -301,6 +301,7 @@ def decide(article: OracleArticle, earlier: Iterable[OracleArticle]) -> str:
 # -- the reference itself --------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), max_size=40), st.lists(st.sampled_from("abc"), max_size=40))
 def test_tiling_equals_its_definition(left: list[str], right: list[str]) -> None:
     """The longest free run of all is taken again and again, ties first in one text and then in the other."""
