@@ -1,0 +1,96 @@
+"""From posting lists to candidates: who may be compared, and what is furniture of a source.
+
+*Eligible pairs.* A posting list is kept whole, however hot. Two texts of a list may be compared if one of them is
+among its *landmarks*, the texts with the smallest digests. That bounds the work and depends on content alone, not
+on the order of arrival.
+
+*Furniture.* A posting that one source has in at least 3 texts, on at least 3 days, the first and last more than 5
+days apart, is that source's furniture (footers, biographies, teasers): for its texts it counts neither as a
+candidate nor as evidence. In a hot list the rule looks at the landmarks. Between two neighboring window minima
+that are both furniture, all words are; one alone covers its shingle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dedup import kernels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dedup.sketch import Sketch
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A text as the furniture rule sees it: its number, the outlet of its first carrier, and the day."""
+
+    text: int
+    source: int
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What posting lists say about the text that asked.
+
+    ``furniture`` bool by posting; ``candidates`` the texts it may be compared with, ascending; ``changed`` the
+    pairs (posting, source) for which furniture began or ended with the text's coming or going.
+    """
+
+    furniture: NDArray[np.bool_]
+    candidates: NDArray[np.uint32]
+    changed: list[tuple[int, int]]
+
+
+def texts_in(lists: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Every text that posting lists name, ascending."""
+    members: NDArray[np.uint32] = kernels.members(lists)
+    return np.unique(members)
+
+
+def survey(
+    lists: NDArray[np.uint32],
+    placed: list[Placed],
+    own: Placed,
+    postings: int,
+    *,
+    leaving: bool = False,
+) -> Survey:
+    """Read the posting lists of one text.
+
+    Args:
+        lists: entries as the store's scripts return them, see ``kernels.survey``.
+        placed: the texts in the lists that are alive, ascending by number.
+        own: the text that asks; number 0 if it is not in the index.
+        postings: how many postings it has.
+        leaving: the text has just been taken out rather than put in.
+    """
+    texts = np.fromiter((p.text for p in placed), np.uint32, len(placed))
+    sources = np.fromiter((p.source for p in placed), np.uint64, len(placed))
+    days = np.fromiter((p.day for p in placed), np.int32, len(placed))
+    furniture, eligible, index, source = kernels.survey(
+        lists, texts, sources, days, own.text, np.uint64(own.source), own.day, postings, leaving
+    )
+    changed = list(zip(index.tolist(), source.tolist(), strict=True))
+    return Survey(furniture, texts[eligible], changed)
+
+
+def usable_tokens(
+    sketch: Sketch, furniture: NDArray[np.bool_], tokens: int, headline: int, shingle_size: int
+) -> NDArray[np.bool_]:
+    """Which tokens of a text, shape (tokens,), may be evidence: those that are not furniture."""
+    usable = np.ones(tokens, np.bool_)
+    if not furniture.any():
+        return usable
+    flagged = np.isin(sketch.minima, sketch.postings[furniture])
+    positions = sketch.positions + headline
+    for i in np.flatnonzero(flagged):
+        start = positions[i]
+        last = positions[i + 1] if i + 1 < len(flagged) and flagged[i + 1] else start
+        usable[start : last + shingle_size] = False
+    return usable

@@ -1,0 +1,65 @@
+"""Every key and byte layout of the index. Nothing else in the project spells a key.
+
+One partition of one collection lives under one prefix with a hash tag, ``dedup:{name:0}:``, so that a script
+finds all it needs on one node of a cluster. After the prefix:
+
+========== ======== ================================================================================
+``m``      hash     parameters, fingerprint, time of creation
+``#``      hash     counters: ``a`` articles numbered, ``t`` texts and clusters numbered, ``s`` stories
+                    numbered, ``articles`` and ``texts`` alive, ``seq`` events, and for each table T below
+                    ``Tk`` its buckets and ``Te`` its entries
+``n<i>``   hash     names: 12 bytes of XXH3-128 of the article id -> article number
+``d<i>``   hash     digests: 16 bytes of the normalized body -> text number
+``p<i>``   hash     postings: 6 bytes -> texts, 4 bytes each, up to 16; then ``L`` and a key of its own
+``l<p>``   string   a long posting list, 4 bytes a text
+``m<p>``   string   landmarks of a hot posting list: 8 bytes of digest + text, ascending
+``a<n>``   string   article record: HEAD, DECISION, length and bytes of the id, payload
+``t<t>``   hash     text: ``d`` digest, ``v`` revision, ``i`` smallest id, ``c`` carriers (that of ``i``
+                    first), ``f`` furniture postings, ``k`` cluster, ``ev`` sequence of its last eviction
+                    as a landmark, ``x`` dead
+``x<t>``   string   record that a dead text's postings are taken from
+``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides
+``c<c>``   string   cluster; only where it has several articles, links or a story
+``s<s>``   string   story
+``pending`` ``dirty`` ``recheck`` ``shrink`` ``dead``   sorted sets: work to finish, see sweeper.py and settler.py
+``clusters`` ``stories``   sorted sets of ids
+``lease``  string   who settles
+========== ======== ================================================================================
+
+The three tables grow by linear hashing, one bucket at a time, so that buckets keep the store's compact
+encoding at any size (up to ``LOAD`` entries on average, common.lua). Numbers are little-endian. ``HEAD``,
+``DECISION``, ``CARRIER`` are also spelled in common.lua; a test compares them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+#: Format of everything above; part of the fingerprint.
+LAYOUT_VERSION: Final = 1
+
+COLLECTIONS: Final = "dedup:collections"
+
+#: text, flags, content hash, version or -1, version time or -1, arrival (ms), digest of the body.
+HEAD: Final = struct.Struct("<II8sddd16s")
+#: kind, article it copies or 0, share covered, words copied, quoted, furniture, new.
+DECISION: Final = struct.Struct("<BIdIIII")
+#: article, source hash, publication time (Unix s), flags, words, credits (4 bits an agency).
+CARRIER: Final = struct.Struct("<IQdBIQ")
+#: kind, unquoted and quoted half words, containment of the text with the smaller number, of the other, own share.
+EDGE: Final = struct.Struct("<BIIddd")
+
+FLAG_COMPARABLE: Final = 1
+FLAG_TOMBSTONE: Final = 2
+FLAG_DECIDED: Final = 4
+
+#: Carrier flags: the publisher gave a time; the outlet is the agency whose index + 1 stands in the upper bits.
+CARRIER_DATED: Final = 1
+
+POSTING_BYTES: Final = 6
+
+
+def prefix(collection: str, partition: int = 0) -> str:
+    """Prefix of every key of one partition of a collection."""
+    return f"dedup:{{{collection}:{partition}}}:"

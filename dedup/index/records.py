@@ -1,0 +1,278 @@
+"""What the index stores, as bytes and as values. Layouts stand in :mod:`dedup.index.keys`.
+
+Payloads are versioned: one byte of format, then a zstandard frame of a msgpack array. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import xxhash
+import zstandard
+
+from dedup.cluster import Carrier, Edge, TextNode
+from dedup.errors import StoreUnavailable
+from dedup.index import keys
+from dedup.provenance import agency_of_source
+from dedup.model import Article, Credit, CreditPlace, Decision, DecisionKind, MatchKind, PubStatus
+
+_FORMAT: Final = 1
+_COMPRESSION_LEVEL: Final = 3
+_LENGTH: Final = struct.Struct("<H")
+_AGENCIES: Final = (
+    "AFP",
+    "AP",
+    "Reuters",
+    "dpa",
+    "EFE",
+    "ANSA",
+    "TASS",
+    "Xinhua",
+    "Kyodo",
+    "PA",
+    "UPI",
+    "Interfax",
+    "PTI",
+    "APP",
+    "Agencies",
+)
+_PLACES: Final = tuple(CreditPlace)
+
+
+class _Payload(msgspec.Struct, array_like=True):
+    headline: str
+    body: str
+    source: str
+    byline: str
+    located: str
+    url: str
+    language: str
+    published: float | None
+    published_is_date: bool
+    words: int
+    credits: list[tuple[str, int, str, int, int, bool]]
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(_Payload)
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleRecord:
+    """An article record read back; ``copies`` in the decision is still a number."""
+
+    number: int
+    text: int
+    comparable: bool
+    tombstone: bool
+    decided: bool
+    version: int | None
+    version_time: float | None
+    arrival: float
+    digest: bytes
+    id: str
+    decision: tuple[int, int, float, int, int, int, int]
+    article: Article | None
+    words: int
+    credits: tuple[Credit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextState:
+    """A text as stored; ``node`` holds its digest and carriers (all, or only the first)."""
+
+    node: TextNode
+    revision: int
+    id: str
+    furniture: bytes
+    cluster: int | None
+    dead: bool
+
+
+def content_hash(article: Article) -> bytes:
+    """8 bytes over everything the publisher sent but version and status: equal means redelivered."""
+    fields = (
+        article.headline,
+        article.body,
+        article.source,
+        article.byline,
+        article.located,
+        article.url,
+        article.language,
+        repr(article.published),
+        repr(article.published_is_date),
+    )
+    return xxhash.xxh3_64_digest("\x1f".join(fields).encode())
+
+
+def source_hash(article: Article) -> int:
+    """64 bits of the outlet; an article without one counts as an outlet of its own."""
+    name = "s" + article.source if article.source else "a" + article.id
+    return xxhash.xxh3_64_intdigest(name.encode())
+
+
+def name_hash(article_id: str) -> bytes:
+    """The 12 bytes an id is looked up by."""
+    return xxhash.xxh3_128_digest(article_id.encode())[:12]
+
+
+def encode_payload(article: Article, words: int, credits: tuple[Credit, ...]) -> bytes:
+    """The variable part of a record."""
+    payload = _Payload(
+        article.headline,
+        article.body,
+        article.source,
+        article.byline,
+        article.located,
+        article.url,
+        article.language,
+        article.published,
+        article.published_is_date,
+        words,
+        [(c.agency, int(c.place), c.text, c.start, c.end, c.in_byline_field) for c in credits],
+    )
+    packed = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL).compress(_encoder.encode(payload))
+    return bytes((_FORMAT,)) + packed
+
+
+def decode_record(number: int, raw: bytes) -> ArticleRecord:
+    """Read an article record.
+
+    Raises:
+        StoreUnavailable: the bytes are not of a format this release reads.
+    """
+    text, flags, _, version, version_time, arrival, digest = keys.HEAD.unpack_from(raw)
+    decision = keys.DECISION.unpack_from(raw, keys.HEAD.size)
+    at = keys.HEAD.size + keys.DECISION.size
+    (length,) = _LENGTH.unpack_from(raw, at)
+    name = raw[at + 2 : at + 2 + length].decode()
+    tombstone = bool(flags & keys.FLAG_TOMBSTONE)
+    article, words, credits = None, 0, ()
+    if not tombstone:
+        article, words, credits = _decode_payload(name, raw[at + 2 + length :], version, version_time)
+    return ArticleRecord(
+        number=number,
+        text=text,
+        comparable=bool(flags & keys.FLAG_COMPARABLE),
+        tombstone=tombstone,
+        decided=bool(flags & keys.FLAG_DECIDED),
+        version=int(version) if version >= 0 else None,
+        version_time=version_time if version_time >= 0 else None,
+        arrival=arrival / 1000.0,
+        digest=digest,
+        id=name,
+        decision=decision,
+        article=article,
+        words=words,
+        credits=credits,
+    )
+
+
+def _decode_payload(
+    name: str, raw: bytes, version: float, version_time: float
+) -> tuple[Article, int, tuple[Credit, ...]]:
+    if not raw or raw[0] != _FORMAT:
+        message = f"record of article {name!r} has a format this release does not read"
+        raise StoreUnavailable(message)
+    p = _decoder.decode(zstandard.ZstdDecompressor().decompress(raw[1:]))
+    article = Article(
+        id=name,
+        headline=p.headline,
+        body=p.body,
+        source=p.source,
+        byline=p.byline,
+        located=p.located,
+        url=p.url,
+        language=p.language,
+        published=p.published,
+        published_is_date=p.published_is_date,
+        version=int(version) if version >= 0 else None,
+        version_time=version_time if version_time >= 0 else None,
+        pubstatus=PubStatus.USABLE,
+    )
+    credits = tuple(Credit(a, CreditPlace(place), text, s, e, field) for a, place, text, s, e, field in p.credits)
+    return article, p.words, credits
+
+
+def encode_carrier(article: Article, arrival: float, words: int, credits: tuple[Credit, ...]) -> bytes:
+    """A carrier without its number, which the store assigns."""
+    dated = article.published is not None
+    flags = keys.CARRIER_DATED if dated else 0
+    agency = agency_of_source(article.source)
+    if agency in _AGENCIES:
+        flags |= (_AGENCIES.index(agency) + 1) << 1
+    published = article.published if article.published is not None else arrival
+    raw = keys.CARRIER.pack(0, source_hash(article), published, flags, words, credit_bits(credits))
+    return raw[4:]
+
+
+def decode_carriers(raw: bytes) -> tuple[Carrier, ...]:
+    """The carriers of a text, that with the smallest id first."""
+    out = []
+    for number, source, published, flags, words, bits in keys.CARRIER.iter_unpack(raw):
+        agency = _AGENCIES[(flags >> 1) - 1] if flags >> 1 else ""
+        out.append(Carrier(number, source, published, bool(flags & keys.CARRIER_DATED), words, agency, bits))
+    return tuple(out)
+
+
+def credit_bits(credits: tuple[Credit, ...]) -> int:
+    """Which agencies are credited where, one bit each."""
+    bits = 0
+    for credit in credits:
+        if credit.agency in _AGENCIES:
+            bits |= 1 << (4 * _AGENCIES.index(credit.agency) + int(credit.place) - 1)
+    return bits
+
+
+def credits_of_bits(bits: int) -> tuple[Credit, ...]:
+    """The agencies and places behind :func:`credit_bits`, without the words that named them."""
+    return tuple(
+        Credit(agency, place, "", 0, 0)
+        for index, agency in enumerate(_AGENCIES)
+        for place in _PLACES
+        if bits >> (4 * index + int(place) - 1) & 1
+    )
+
+
+def decode_text(text: int, fields: list[bytes]) -> TextState | None:
+    """A text from the answer of texts.lua; None where there is none."""
+    digest, revision, name, carriers, furniture, cluster, dead = fields
+    if not digest:
+        return None
+    node = TextNode(text, digest, decode_carriers(carriers))
+    return TextState(node, int(revision), name.decode(), furniture, int(cluster) if cluster else None, bool(dead))
+
+
+def encode_decision(decision: Decision, copied: int) -> bytes:
+    """A decision; ``copied`` is the number of the article it copies, or 0."""
+    return keys.DECISION.pack(
+        int(decision.kind),
+        copied,
+        decision.covered,
+        decision.words_copied,
+        decision.words_quoted,
+        decision.words_furniture,
+        decision.words_new,
+    )
+
+
+def decode_decision(raw: tuple[int, int, float, int, int, int, int], copies: str) -> Decision:
+    """A decision whose copied article has been resolved to its id."""
+    kind, _, covered, copied, quoted, furniture, new = raw
+    return Decision(DecisionKind(kind), copies, covered, copied, quoted, furniture, new)
+
+
+def encode_edge(edge: Edge) -> bytes:
+    """An edge without its ends."""
+    return keys.EDGE.pack(
+        int(edge.kind), edge.unquoted, edge.quoted, edge.a_containment, edge.b_containment, edge.own
+    )
+
+
+def decode_edge(a: int, b: int, raw: bytes) -> Edge:
+    """The edge between two texts."""
+    kind, unquoted, quoted, a_share, b_share, own = keys.EDGE.unpack(raw)
+    return Edge(min(a, b), max(a, b), MatchKind(kind), unquoted, quoted, a_share, b_share, own)

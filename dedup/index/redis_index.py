@@ -1,0 +1,292 @@
+"""One collection's index: what the pipeline asks of the store, one method a verb.
+
+A batch is one script call; nothing here loops over round trips. See :mod:`dedup.index.keys` for the layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dedup.index import keys, records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from dedup.cluster import Edge
+    from dedup.index.store import Argument, Store
+
+#: Keys asked for in one command.
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An article on its way into the index; byte layouts as in ``ingest.lua``."""
+
+    name_hash: bytes
+    id: str
+    canceled: bool
+    content: bytes
+    version: int | None
+    version_time: float | None
+    comparable: bool
+    digest: bytes
+    carrier: bytes
+    postings: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What ``ingest.lua`` answers for one article.
+
+    ``text`` is 0 where the article is not comparable; ``new_text`` tells that its postings were stored now and
+    ``lists`` holds what they met; ``previous`` is the text it carried before, 0 if none; ``edges`` are given for
+    a canceled article.
+    """
+
+    outcome: str
+    number: int
+    text: int
+    head: bytes
+    new_text: bool
+    revision: int
+    previous: int
+    lists: NDArray[np.uint32]
+    edges: list[Edge]
+
+
+@dataclass(frozen=True, slots=True)
+class TextCommit:
+    """What verification found for one text. ``furniture`` None leaves it as it is; edges are (other, revision, edge)."""
+
+    text: int
+    revision: int
+    sequence: int | None
+    replace: bool
+    recheck: str
+    furniture: bytes | None
+    edges: list[tuple[int, int, Edge]]
+
+
+def posting_bytes(postings: NDArray[np.uint64]) -> bytes:
+    """Postings as the scripts take them: 6 bytes each, most significant first."""
+    wide = postings.astype(">u8").view(np.uint8).reshape(-1, 8)
+    return wide[:, 2:].tobytes()
+
+
+class RedisIndex:
+    """The index of one collection, in one partition."""
+
+    def __init__(self, store: Store, collection: str, landmarks: int) -> None:
+        self.store = store
+        self.collection = collection
+        self.prefix = keys.prefix(collection)
+        self._landmarks = landmarks
+
+    async def _run(self, script: str, *arguments: Argument) -> Any:
+        return await self.store.run(script, [self.prefix], *arguments)
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    async def ingest(self, arrivals: Sequence[Arrival], now: float) -> tuple[int, list[Stored]]:
+        """Store articles in order; the sequence number of this moment, and what happened to each."""
+        arguments: list[Argument] = [int(now * 1000), self._landmarks]
+        for a in arrivals:
+            arguments += (
+                a.name_hash,
+                a.id,
+                "c" if a.canceled else "u",
+                a.content,
+                "" if a.version is None else a.version,
+                "" if a.version_time is None else repr(a.version_time),
+                keys.FLAG_COMPARABLE if a.comparable else 0,
+                a.digest,
+                a.carrier,
+                a.postings,
+                a.payload,
+            )
+        sequence, answers = await self._run("ingest", *arguments)
+        return sequence, [self._stored(answer) for answer in answers]
+
+    @staticmethod
+    def _stored(answer: list[Any]) -> Stored:
+        outcome, number, text, head, new, revision, previous, lists, flat = answer
+        edges = [
+            records.decode_edge(text, int.from_bytes(other, "little"), value)
+            for other, value in zip(flat[::2], flat[1::2], strict=True)
+        ]
+        found = np.frombuffer(lists, np.uint32)
+        return Stored(outcome.decode(), number, text, head, bool(new), revision, previous, found, edges)
+
+    async def commit(
+        self,
+        texts: Sequence[TextCommit],
+        touched: Iterable[int] = (),
+        decisions: Sequence[tuple[int, bytes]] = (),
+    ) -> tuple[set[int], set[int]]:
+        """Write edges, furniture and decisions; the texts refused (queued again) and the articles decided now."""
+        arguments: list[Argument] = [len(texts)]
+        for c in texts:
+            arguments += (
+                c.text,
+                c.revision,
+                "" if c.sequence is None else c.sequence,
+                int(c.replace),
+                c.recheck,
+                "-" if c.furniture is None else c.furniture,
+                len(c.edges),
+            )
+            for other, revision, edge in c.edges:
+                arguments += (other, revision, records.encode_edge(edge))
+        moved = list(touched)
+        arguments += (len(moved), *moved)
+        for number, decision in decisions:
+            arguments += (number, decision)
+        refused, decided = await self._run("commit", *arguments)
+        return set(refused), set(decided)
+
+    async def cut(self, text: int, entry: str, others: Iterable[int]) -> None:
+        """Remove edges of a text that lost its place as a landmark."""
+        await self._run("cut", text, entry, *others)
+
+    async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
+        """Take a dead text out of its lists; what is left in them."""
+        return np.frombuffer(await self._run("forget", text, self._landmarks, postings), np.uint32)
+
+    async def touch(self, texts: Iterable[int]) -> None:
+        """Have everything verified with these texts verified again."""
+        wanted = list(texts)
+        if wanted:
+            await self._run("touch", *wanted)
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    async def lookup(self, text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
+        """The sequence number of this moment and the posting lists of a text, itself left out."""
+        sequence, lists = await self._run("lookup", text, digest, self._landmarks, postings)
+        return sequence, np.frombuffer(lists, np.uint32)
+
+    async def members(self, posting: bytes) -> NDArray[np.uint32]:
+        """All texts of one posting."""
+        return np.frombuffer(await self._run("members", posting), np.uint32)
+
+    async def texts(self, wanted: Iterable[int], *, carriers: bool = False) -> dict[int, records.TextState]:
+        """States of texts; with all carriers, or only the first. Unknown ones are left out."""
+        numbers = list(wanted)
+        found = {}
+        for start in range(0, len(numbers), _CHUNK):
+            chunk = numbers[start : start + _CHUNK]
+            answer = await self._run("texts", "all" if carriers else "first", *chunk)
+            for number, fields in zip(chunk, answer, strict=True):
+                state = records.decode_text(number, fields)
+                if state is not None:
+                    found[number] = state
+        return found
+
+    async def records(self, numbers: Iterable[int]) -> dict[int, records.ArticleRecord]:
+        """Article records, tombstones included. Unknown ones are left out."""
+        wanted = list(numbers)
+        found = {}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            raw = await self.store.call("MGET", *(f"{self.prefix}a{n}" for n in chunk))
+            for number, value in zip(chunk, raw, strict=True):
+                if value is not None:
+                    found[number] = records.decode_record(number, value)
+        return found
+
+    async def dead_record(self, text: int) -> records.ArticleRecord | None:
+        """The record that a dead text's postings are taken from."""
+        raw = await self.store.call("GET", f"{self.prefix}x{text}")
+        return None if raw is None else records.decode_record(0, raw)
+
+    async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
+        """Edges by text; texts without any are left out."""
+        wanted = list(texts)
+        answers = await self.store.pipeline([("HGETALL", f"{self.prefix}e{t}") for t in wanted])
+        found = {}
+        for text, answer in zip(wanted, answers, strict=True):
+            if answer:
+                found[text] = [
+                    records.decode_edge(text, int.from_bytes(other, "little"), value)
+                    for other, value in answer.items()
+                ]
+        return found
+
+    async def numbers(self, ids: Sequence[str]) -> list[int]:
+        """Article numbers by id; 0 where unknown."""
+        return list(await self._run("find", *(records.name_hash(i) for i in ids))) if ids else []
+
+    async def text_of_digest(self, digest: bytes) -> int:
+        """The text with this digest, 0 if none."""
+        return int((await self._run("digest", digest))[0])
+
+    async def ids(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Ids by number, of deleted articles too."""
+        wanted = list(numbers)
+        found = {}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            for number, name in zip(chunk, await self._run("ids", *chunk), strict=True):
+                if name:
+                    found[number] = name.decode()
+        return found
+
+    async def highest_number(self) -> int:
+        """The last article number given."""
+        return int(await self.store.call("HGET", f"{self.prefix}#", "a") or 0)
+
+    async def highest_text(self) -> int:
+        """The last text number given."""
+        return int(await self.store.call("HGET", f"{self.prefix}#", "t") or 0)
+
+    # -- queues --------------------------------------------------------------------------------------
+
+    async def waiting(self, queue: str, limit: int) -> list[tuple[int, str]]:
+        """Entries of a queue, oldest first, with the sequence that marks each one done."""
+        raw = await self.store.call("ZRANGE", f"{self.prefix}{queue}", 0, limit - 1, "WITHSCORES")
+        return [(int(member), _sequence(score)) for member, score in _pairs(raw)]
+
+    async def is_queued(self, queue: str, member: int) -> bool:
+        """Whether a queue holds an entry."""
+        return await self.store.call("ZSCORE", f"{self.prefix}{queue}", member) is not None
+
+    async def stale(self, before: float, limit: int) -> list[int]:
+        """Articles recorded before a time and not yet decided."""
+        raw = await self.store.call(
+            "ZRANGEBYSCORE", f"{self.prefix}pending", "-inf", int(before * 1000), "LIMIT", 0, limit
+        )
+        return [int(member) for member in raw]
+
+    async def finished(self, queue: str, *members: int) -> None:
+        """Take entries off a queue unconditionally."""
+        if members:
+            await self.store.call("ZREM", f"{self.prefix}{queue}", *members)
+
+    async def counts(self) -> dict[str, int]:
+        """Sizes: articles, texts, clusters, stories, and the queues."""
+        queues = ("pending", "recheck", "shrink", "dead", "dirty", "clusters", "stories")
+        answers = await self.store.pipeline(
+            [("ZCARD", f"{self.prefix}{queue}") for queue in queues]
+            + [("HMGET", f"{self.prefix}#", "articles", "texts")]
+        )
+        found = dict(zip(queues, map(int, answers[:-1]), strict=True))
+        found["articles"], found["texts"] = (int(value or 0) for value in answers[-1])
+        return found
+
+
+def _pairs(raw: list[Any]) -> Iterable[tuple[Any, Any]]:
+    if raw and isinstance(raw[0], list | tuple):
+        return ((member, score) for member, score in raw)
+    return zip(raw[::2], raw[1::2], strict=True)
+
+
+def _sequence(score: object) -> str:
+    value = float(score)  # type: ignore[arg-type]
+    return str(int(value))

@@ -1,0 +1,134 @@
+-- Shared by every script: prepended by the loader. KEYS[1] is the prefix of all keys of one partition of one
+-- collection; every key made from it carries the same hash tag. Layouts: see dedup/index/keys.py.
+local base = KEYS[1]
+local call = redis.call
+local sub, byte, pack, unpack_struct = string.sub, string.byte, struct.pack, struct.unpack
+
+local COUNTERS = base .. '#'
+local HEAD = 56          -- bytes of an article record before the decision
+local DECISION = 29      -- bytes of the decision
+local CARRIER = 33       -- bytes of one carrier in a text's list
+local FLAG_COMPARABLE, FLAG_TOMBSTONE, FLAG_DECIDED = 1, 2, 4
+local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
+local LOAD = 90          -- entries a bucket holds on average before the next one is split
+
+local function number(s) return (unpack_struct('<I4', s)) end
+local function packed(n) return pack('<I4', n) end
+
+-- Byte order, whatever the server's locale.
+local function before(a, b)
+  local n = #a
+  if #b < n then n = #b end
+  for i = 1, n do
+    local x, y = byte(a, i), byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+-- Linear hashing (Litwin 1980): table `name` has k buckets; fields are at least 4 random bytes.
+local tables = {}
+local function open_table(name)
+  local t = tables[name]
+  if not t then
+    local got = call('HMGET', COUNTERS, name .. 'k', name .. 'e')
+    t = {name = name, k = tonumber(got[1]) or 1, e = tonumber(got[2]) or 0, changed = false}
+    t.p = 1
+    while t.p * 2 <= t.k do t.p = t.p * 2 end
+    tables[name] = t
+  end
+  return t
+end
+local function bucket(t, field)
+  local i = (unpack_struct('>I4', field)) % (2 * t.p)
+  if i >= t.k then i = i - t.p end
+  return base .. t.name .. i
+end
+local function split(t)
+  local from, fresh = t.k - t.p, t.k
+  t.k = t.k + 1
+  if t.k == 2 * t.p then t.p = t.k end
+  local old_key, new_key = base .. t.name .. from, base .. t.name .. fresh
+  local all = call('HGETALL', old_key)
+  local gone, moved = {}, {}
+  for i = 1, #all, 2 do
+    if bucket(t, all[i]) == new_key then
+      gone[#gone + 1] = all[i]
+      moved[#moved + 1] = all[i]
+      moved[#moved + 1] = all[i + 1]
+    end
+  end
+  for i = 1, #gone, 1000 do
+    call('HSET', new_key, unpack(moved, 2 * i - 1, math.min(#moved, 2 * i + 1998)))
+    call('HDEL', old_key, unpack(gone, i, math.min(#gone, i + 999)))
+  end
+end
+local function close_tables()
+  for name, t in pairs(tables) do
+    if t.changed then
+      while t.e > LOAD * t.k do split(t) end
+      call('HSET', COUNTERS, name .. 'k', t.k, name .. 'e', t.e)
+    end
+  end
+end
+local function table_set(t, field, value)
+  if call('HSET', bucket(t, field), field, value) == 1 then t.e = t.e + 1 end
+  t.changed = true
+end
+local function table_delete(t, field)
+  if call('HDEL', bucket(t, field), field) == 1 then t.e = t.e - 1 end
+  t.changed = true
+end
+
+local sequence
+local function next_sequence()
+  sequence = call('HINCRBY', COUNTERS, 'seq', 1)
+  return sequence
+end
+local function queue(name, t) call('ZADD', base .. name, next_sequence(), t) end
+
+-- A text's edges or carriers changed: its component is settled again.
+local function dirty(t) queue('dirty', t) end
+-- What its verification rests on changed: edges made before are verified again.
+local function touch(t)
+  if call('EXISTS', base .. 't' .. t) == 1 then
+    call('HINCRBY', base .. 't' .. t, 'v', 1)
+    queue('recheck', t)
+  end
+end
+
+local function article_id(n)
+  local head = call('GETRANGE', base .. 'a' .. n, HEAD + DECISION, HEAD + DECISION + 513)
+  if #head < 2 then return '' end
+  return sub(head, 3, 2 + unpack_struct('<H', head))
+end
+
+-- Hot posting lists keep their landmarks, the C texts with the smallest digests, apart: 8 bytes of digest
+-- and the number of the text, ascending by digest.
+local function landmarks_of(members, limit)
+  local list = {}
+  for i = 1, #members, 4 do
+    local m = sub(members, i, i + 3)
+    list[#list + 1] = sub(call('HGET', base .. 't' .. number(m), 'd'), 1, 8) .. m
+  end
+  table.sort(list, before)
+  for i = #list, limit + 1, -1 do list[i] = nil end
+  return list
+end
+local function landmark_numbers(marks)
+  local out = {}
+  for i = 1, #marks, 12 do out[#out + 1] = sub(marks, i + 8, i + 11) end
+  return table.concat(out)
+end
+local function without(members, m)
+  for i = 1, #members, 4 do
+    if sub(members, i, i + 3) == m then return sub(members, 1, i - 1) .. sub(members, i + 4) end
+  end
+  return members
+end
+
+-- One posting list as the caller needs it: index, how many texts the asking text may be compared with, how many
+-- landmarks follow them (0: the list is not hot), the landmark pushed out (0: none).
+local function entry(index, eligible, landmarks, evicted)
+  return pack('<I4I4I4I4', index, #eligible / 4, #landmarks / 4, evicted) .. eligible .. landmarks
+end

@@ -1,0 +1,64 @@
+-- Take a dead text out of its posting lists and forget it.
+-- ARGV: text, landmarks of a posting, postings (6 bytes each)
+-- Answer: entries as in common.lua of what is left in each list; the landmark that moved up stands in the fourth number.
+local t, limit, blob = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local key = base .. 't' .. t
+local digest = call('HGET', key, 'd')
+if not digest or call('HEXISTS', key, 'x') == 0 then return '' end
+local t4 = packed(t)
+local postings = open_table('p')
+postings.changed = true
+local found = {}
+local index = 0
+
+local function from_list(field)
+  local list, marks_key = base .. 'l' .. field, base .. 'm' .. field
+  local members = without(call('GET', list), t4)
+  call('SET', list, members)
+  local marks = call('GET', marks_key)
+  if not marks then return entry(index, members, '', 0) end
+  local promoted = 0
+  local mine = sub(digest, 1, 8) .. t4
+  local place
+  for i = 1, #marks, 12 do if sub(marks, i, i + 11) == mine then place = i end end
+  if place then
+    local fresh = table.concat(landmarks_of(members, limit))
+    if #members / 4 >= limit then
+      promoted = number(sub(fresh, -4))
+      touch(promoted)
+    end
+    if #members / 4 <= limit then call('DEL', marks_key) else call('SET', marks_key, fresh) end
+    marks = fresh
+  elseif #members / 4 <= limit then
+    call('DEL', marks_key)
+    return entry(index, members, '', 0)
+  end
+  local numbers = landmark_numbers(marks)
+  return entry(index, numbers, numbers, promoted)
+end
+
+for i = 1, #blob, 6 do
+  local field = sub(blob, i, i + 5)
+  local home = bucket(postings, field)
+  local v = call('HGET', home, field)
+  if v and #v > 1 then
+    local others = without(v, t4)
+    if #others == 0 then
+      call('HDEL', home, field)
+      postings.e = postings.e - 1
+    elseif #others < #v then
+      call('HSET', home, field, others)
+      found[#found + 1] = entry(index, others, '', 0)
+    end
+  elseif v then
+    found[#found + 1] = from_list(field)
+  end
+  index = index + 1
+end
+close_tables()
+call('DEL', key, base .. 'x' .. t)
+call('ZREM', base .. 'dead', t)
+call('ZREM', base .. 'dirty', t)
+call('ZREM', base .. 'recheck', t)
+call('ZREM', base .. 'shrink', t)
+return table.concat(found)

@@ -1,0 +1,249 @@
+-- Store a batch of articles: name, record, text, postings; answer, for each, what happened and whom it meets.
+-- ARGV: time (ms), landmarks of a posting, then 11 arguments an article:
+--   1 hash of the id (12 bytes)   2 id                      3 'u' usable or 'c' canceled
+--   4 content hash (8)            5 version ('' none)       6 version time ('' none)
+--   7 flags ('1' comparable)      8 digest of the body (16) 9 carrier without its number (29)
+--   10 postings, 6 bytes each     11 payload of the record
+-- Answer for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges}
+local now, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local names, digests, postings = open_table('n'), open_table('d'), open_table('p')
+
+local function add_posting(index, field, t4, digest)
+  local key = bucket(postings, field)
+  local v = call('HGET', key, field)
+  if not v then
+    call('HSET', key, field, t4)
+    postings.e = postings.e + 1
+    return nil
+  end
+  if #v > 1 and #v < SHORT then
+    call('HSET', key, field, v .. t4)
+    return entry(index, v, '', 0)
+  end
+  local list = base .. 'l' .. field
+  if #v > 1 then
+    call('SET', list, v .. t4)
+    call('HSET', key, field, 'L')
+    return entry(index, v, '', 0)
+  end
+  local count = call('STRLEN', list) / 4
+  local marks_key = base .. 'm' .. field
+  if count < limit then
+    local members = call('GET', list)
+    call('APPEND', list, t4)
+    return entry(index, members, '', 0)
+  end
+  local marks
+  if count == limit then
+    marks = table.concat(landmarks_of(call('GET', list), limit))
+  else
+    marks = call('GET', marks_key)
+  end
+  local mine = sub(digest, 1, 8) .. t4
+  if not before(mine, sub(marks, -12)) then
+    if count == limit then call('SET', marks_key, marks) end
+    call('APPEND', list, t4)
+    local numbers = landmark_numbers(marks)
+    return entry(index, numbers, numbers, 0)
+  end
+  local members = call('GET', list)
+  local evicted = sub(marks, -4)
+  local place = 1
+  while before(sub(marks, place, place + 11), mine) do place = place + 12 end
+  marks = sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13)
+  call('SET', marks_key, marks)
+  call('APPEND', list, t4)
+  local out = number(evicted)
+  call('HSET', base .. 't' .. out, 'ev', next_sequence())
+  queue('shrink', out)
+  return entry(index, members, landmark_numbers(marks), out)
+end
+
+local function new_text(digest, id, carrier, blob)
+  local t = call('HINCRBY', COUNTERS, 't', 1)
+  local t4 = packed(t)
+  call('HSET', base .. 't' .. t, 'd', digest, 'v', 1, 'i', id, 'c', carrier)
+  call('HINCRBY', COUNTERS, 'texts', 1)
+  table_set(digests, digest, t4)
+  postings.changed = true
+  local found = {}
+  local index = 0
+  for i = 1, #blob, 6 do
+    found[#found + 1] = add_posting(index, sub(blob, i, i + 5), t4, digest)
+    index = index + 1
+  end
+  return t, table.concat(found)
+end
+
+local function link(t, id, carrier)
+  local key = base .. 't' .. t
+  local got = call('HMGET', key, 'i', 'c')
+  if before(id, got[1]) then
+    call('HSET', key, 'i', id, 'c', carrier .. got[2])
+    touch(t)
+  else
+    call('HSET', key, 'c', got[2] .. carrier)
+  end
+  dirty(t)
+end
+
+local function kill(t, record)
+  local key = base .. 't' .. t
+  table_delete(digests, call('HGET', key, 'd'))
+  local edges = base .. 'e' .. t
+  local t4 = packed(t)
+  for _, o in ipairs(call('HKEYS', edges)) do
+    call('HDEL', base .. 'e' .. number(o), t4)
+    dirty(number(o))
+  end
+  call('DEL', edges)
+  call('HSET', key, 'x', 1)
+  call('HINCRBY', key, 'v', 1)
+  call('HINCRBY', COUNTERS, 'texts', -1)
+  call('SET', base .. 'x' .. t, record)
+  call('ZREM', base .. 'recheck', t)
+  call('ZREM', base .. 'shrink', t)
+  dirty(t)
+  queue('dead', t)
+end
+
+local function unlink(t, n, record)
+  local key = base .. 't' .. t
+  local carriers = call('HGET', key, 'c')
+  local n4 = packed(n)
+  local kept, first = {}, false
+  for i = 1, #carriers, CARRIER do
+    if sub(carriers, i, i + 3) == n4 then first = i == 1
+    else kept[#kept + 1] = sub(carriers, i, i + CARRIER - 1) end
+  end
+  if #kept == 0 then return kill(t, record) end
+  if first then
+    local best, best_id = 1, article_id(number(kept[1]))
+    for i = 2, #kept do
+      local id = article_id(number(kept[i]))
+      if before(id, best_id) then best, best_id = i, id end
+    end
+    kept[1], kept[best] = kept[best], kept[1]
+    call('HSET', key, 'i', best_id)
+    touch(t)
+  end
+  call('HSET', key, 'c', table.concat(kept))
+  dirty(t)
+end
+
+local function older(new_version, new_time, version, time)
+  if new_version ~= '' and version >= 0 then return tonumber(new_version) < version end
+  if new_time ~= '' and time >= 0 then return tonumber(new_time) < time end
+  return false
+end
+
+local answers = {}
+local last = {}
+for a = 3, #ARGV, 11 do
+  local hash, id, status, content = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+  local version, version_time, flags = ARGV[a + 4], ARGV[a + 5], tonumber(ARGV[a + 6])
+  local digest, carrier, blob, payload = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9], ARGV[a + 10]
+  local answer
+  local n = call('HGET', bucket(names, hash), hash)
+  local record, old_text, old_flags, old_content, old_version, old_time, arrived
+  if n then
+    n = number(n)
+    record = call('GET', base .. 'a' .. n)
+    old_text, old_flags, old_content, old_version, old_time, arrived = unpack_struct('<I4I4c8ddd', record)
+  end
+  local alive = n and bit.band(old_flags, FLAG_TOMBSTONE) == 0
+  local v = version ~= '' and tonumber(version) or -1
+  local vt = version_time ~= '' and tonumber(version_time) or -1
+
+  local function write(number_, text, decided, arrival)
+    local head = pack('<I4I4c8dddc16', text, flags + decided, content, v, vt, arrival, digest)
+    return head
+  end
+
+  if n and older(version, version_time, old_version, old_time) then
+    answer = {'stale', n, old_text, sub(record, 1, HEAD + DECISION), 0, 0, 0, '', {}}
+  elseif status == 'c' then
+    local edges = {}
+    local t = 0
+    if alive then
+      t = old_text
+      if t > 0 then
+        edges = call('HGETALL', base .. 'e' .. t)
+        unlink(t, n, record)
+      end
+      call('HINCRBY', COUNTERS, 'articles', -1)
+      call('ZREM', base .. 'pending', n)
+    elseif not n then
+      n = call('HINCRBY', COUNTERS, 'a', 1)
+      table_set(names, hash, packed(n))
+    end
+    local kept_version, kept_time = v, vt
+    if record and kept_version < 0 then kept_version = old_version end
+    if record and kept_time < 0 then kept_time = old_time end
+    local slot = record and sub(record, HEAD + 1, HEAD + DECISION) or string.rep('\0', DECISION)
+    local head = pack('<I4I4c8dddc16', 0, FLAG_TOMBSTONE, content, kept_version, kept_time, arrived or now, string.rep('\0', 16))
+    call('SET', base .. 'a' .. n, head .. slot .. pack('<H', #id) .. id)
+    answer = {'canceled', n, t, head .. slot, 0, 0, 0, '', edges}
+  elseif alive and old_content == content then
+    if v >= 0 or vt >= 0 then
+      local head = pack('<dd', v >= 0 and v or old_version, vt >= 0 and vt or old_time)
+      call('SETRANGE', base .. 'a' .. n, 16, head)
+    end
+    answer = {'unchanged', n, old_text, sub(record, 1, HEAD + DECISION), 0, 0, 0, '', {}}
+  else
+    local outcome = 'created'
+    local slot = string.rep('\0', DECISION)
+    local decided, arrival = 0, now
+    if alive then
+      outcome, arrival = 'replaced', arrived
+      slot = sub(record, HEAD + 1, HEAD + DECISION)
+      decided = bit.band(old_flags, FLAG_DECIDED)
+    else
+      n = call('HINCRBY', COUNTERS, 'a', 1)
+      table_set(names, hash, packed(n))
+      call('HINCRBY', COUNTERS, 'articles', 1)
+    end
+    local comparable = bit.band(flags, FLAG_COMPARABLE) == FLAG_COMPARABLE
+    local entry_ = packed(n) .. carrier
+    local t, found, fresh, previous = 0, '', 0, 0
+    if comparable then
+      local known = call('HGET', bucket(digests, digest), digest)
+      if known then t = number(known) end
+    end
+    if alive and old_text > 0 and old_text == t then
+      -- the same text under another headline, source or time
+      local key = base .. 't' .. t
+      local got = call('HGET', key, 'c')
+      for i = 1, #got, CARRIER do
+        if sub(got, i, i + 3) == sub(entry_, 1, 4) then
+          call('HSET', key, 'c', sub(got, 1, i - 1) .. entry_ .. sub(got, i + CARRIER))
+          if i == 1 then touch(t) end
+        end
+      end
+      dirty(t)
+    else
+      if alive and old_text > 0 then
+        previous = old_text
+        unlink(old_text, n, record)
+      end
+      if comparable then
+        if t > 0 then link(t, id, entry_)
+        else
+          t, found = new_text(digest, id, entry_, blob)
+          fresh = 1
+        end
+      end
+    end
+    local head = write(n, t, decided, arrival)
+    call('SET', base .. 'a' .. n, head .. slot .. pack('<H', #id) .. id .. payload)
+    local revision = 0
+    if t > 0 then
+      revision = tonumber(call('HGET', base .. 't' .. t, 'v'))
+      call('ZADD', base .. 'pending', now, n)
+    end
+    answer = {outcome, n, t, head .. slot, fresh, revision, previous, found, {}}
+  end
+  answers[#answers + 1] = answer
+end
+close_tables()
+return {tonumber(call('HGET', COUNTERS, 'seq') or 0), answers}

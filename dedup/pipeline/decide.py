@@ -1,0 +1,107 @@
+"""The decision about an article, made once when it arrives, against what had arrived before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
+from dedup.text import QUOTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from dedup.cluster import Carrier
+    from dedup.pipeline.matching import Verified
+    from dedup.text import Tokens
+    from dedup.verify import ComparableText
+
+#: From this share of its words on, found in one earlier article, an article is a copy of it.
+COPY_SHARE: Final = 0.8
+#: An outlet's own earlier text counts only where at least this share of either is covered: less is background.
+OWN_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier article that this one matches: its number and outlet, with the match of their texts."""
+
+    carrier: Carrier
+    kind: MatchKind
+    containment: float
+    other_containment: float
+    words: int = 0
+
+
+def earliest(carriers: Sequence[Carrier], before: int) -> Carrier | None:
+    """The first arrival among the carriers that arrived before ``before``."""
+    return min((c for c in carriers if c.number < before), key=lambda c: c.number, default=None)
+
+
+def decide(
+    source: int, earlier: Sequence[Earlier], counts: tuple[int, int, int, int]
+) -> tuple[Decision, int]:
+    """The decision and the number of the article it copies (0: none).
+
+    Args:
+        source: the article's outlet.
+        earlier: matches with earlier arrivals.
+        counts: words copied, quoted, furniture and new, see :func:`count_words`.
+    """
+    own = [e for e in earlier if e.carrier.source == source]
+    background = [e for e in own if max(e.containment, e.other_containment) < OWN_SHARE]
+    counted = [e for e in earlier if e not in background]
+    copies = [e for e in counted if e.kind in COPY_KINDS]
+    best = max(
+        copies,
+        key=lambda e: (e.containment, e.kind == MatchKind.EXACT, e.carrier.source == source, -e.carrier.number),
+        default=None,
+    )
+    if best is not None:
+        if best.carrier.source == source:
+            kind = DecisionKind.OWN_UPDATE
+        else:
+            kind = DecisionKind.COPY if best.containment >= COPY_SHARE else DecisionKind.PARTIAL_COPY
+        return Decision(kind, "", best.containment, *counts), best.carrier.number
+    quotes = [e for e in counted if e.kind == MatchKind.SHARED_QUOTE and e.carrier.source != source]
+    if quotes:
+        most = max(quotes, key=lambda e: (e.containment, -e.carrier.number))
+        return Decision(DecisionKind.QUOTES_ONLY, "", most.containment, *counts), most.carrier.number
+    return Decision(DecisionKind.NEW, "", 0.0, *counts), 0
+
+
+def count_words(own: ComparableText, found: Sequence[Verified]) -> tuple[int, int, int, int]:
+    """Words copied, quoted, furniture and new, against the texts found; they add up to all words."""
+    copied = np.zeros(len(own.tokens), np.bool_)
+    quoted = np.zeros(len(own.tokens), np.bool_)
+    for v in found:
+        mine, theirs = (0, 1) if v.first else (1, 0)
+        for row in v.evidence.rows:
+            start, other, length = row[mine], row[theirs], row[2]
+            both = own.tokens.flags[start : start + length] & v.text.tokens.flags[other : other + length] & QUOTED > 0
+            quoted[start : start + length] |= both
+            copied[start : start + length] |= ~both
+    return split_words(own.tokens, copied, quoted & ~copied, ~own.usable)
+
+
+def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int, int]:  # noqa: FBT001
+    """The same for an article whose body stands word for word in an earlier one."""
+    body = np.arange(len(own.tokens)) >= (0 if same_headline else own.tokens.headline)
+    quoted = body & (own.tokens.flags & QUOTED > 0)
+    return split_words(own.tokens, body & ~quoted, quoted, ~own.usable)
+
+
+def split_words(
+    tokens: Tokens, copied: NDArray[np.bool_], quoted: NDArray[np.bool_], furniture: NDArray[np.bool_]
+) -> tuple[int, int, int, int]:
+    """Words in each of four parts; half words are rounded so that the parts add up to the whole."""
+    units = 2 - (tokens.flags & 1).astype(np.int64)
+    total = int(units.sum()) // 2
+    shared = int(units[copied & ~furniture].sum()) // 2
+    said = int(units[quoted & ~copied & ~furniture].sum()) // 2
+    fixed = int(units[furniture].sum()) // 2
+    return shared, said, fixed, total - shared - said - fixed

@@ -1,0 +1,290 @@
+"""Candidates to verified matches: read who may be compared, load their texts, align, measure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from dedup.candidates import Placed, Survey, survey, texts_in, usable_tokens
+from dedup.cluster import Edge
+from dedup.index.redis_index import posting_bytes
+from dedup.observability import stage
+from dedup.sketch import Sketch, SketchParameters, sketch
+from dedup.text import Tokens, tokenize
+from dedup.verify import ComparableText, Evidence, comparable, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from dedup.cluster import TextNode
+    from dedup.index.records import ArticleRecord, TextState
+    from dedup.index.redis_index import RedisIndex
+    from dedup.model import CollectionParameters
+
+_DAY: Final = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A text that looks for matches: stored under ``text``, or 0; ``id`` orders it against the others."""
+
+    text: int
+    id: str
+    source: int
+    published: float
+    tokens: Tokens
+    digest: bytes
+    sketch: Sketch
+    lists: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A verified match of the asking text with text ``other``; ``first`` tells that the asking text is side a."""
+
+    other: TextState
+    text: ComparableText
+    evidence: Evidence
+    first: bool
+
+    @property
+    def containment(self) -> float:
+        """Share of the asking text's words that stand in the other."""
+        return self.evidence.a_containment if self.first else self.evidence.b_containment
+
+    @property
+    def other_containment(self) -> float:
+        """Share of the other text's words that stand in the asking one."""
+        return self.evidence.b_containment if self.first else self.evidence.a_containment
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What one text met. ``furniture`` is packed as stored, ``changed`` (posting index, source)."""
+
+    asking: Asking
+    own: ComparableText
+    furniture: bytes
+    candidates: int
+    found: list[Verified]
+    changed: list[tuple[int, int]]
+    placed: list[Placed]
+
+    def edges(self) -> list[tuple[int, int, Edge]]:
+        """The edges to store: other text, its revision, edge."""
+        out = []
+        for v in self.found:
+            e, t, o = v.evidence, self.asking.text, v.other.node.text
+            if e.kind is None:
+                continue
+            mine, theirs = (v.containment, v.other_containment)
+            a, b = (mine, theirs) if t < o else (theirs, mine)
+            edge = Edge(min(t, o), max(t, o), e.kind, e.shared - e.quoted, e.quoted, a, b, e.own)
+            out.append((o, v.other.revision, edge))
+        return out
+
+
+class TextCache:
+    """Texts ready to be verified, by number and revision; the least recently used go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: OrderedDict[tuple[str, int, int], ComparableText] = OrderedDict()
+
+    def get(self, collection: str, text: int, revision: int) -> ComparableText | None:
+        """The text, or None."""
+        key = (collection, text, revision)
+        found = self._held.get(key)
+        if found is not None:
+            self._held.move_to_end(key)
+        return found
+
+    def put(self, collection: str, text: int, revision: int, ready: ComparableText) -> None:
+        """Keep a text, dropping the least recently used beyond the limit."""
+        self._held[collection, text, revision] = ready
+        while len(self._held) > self._limit:
+            self._held.popitem(last=False)
+
+
+def pack_furniture(flags: NDArray[np.bool_]) -> bytes:
+    """Indexes of the furniture postings, two bytes each (four beyond 65,535 postings)."""
+    return np.flatnonzero(flags).astype(np.uint32).tobytes()
+
+
+def unpack_furniture(raw: bytes, postings: int) -> NDArray[np.bool_]:
+    """The flags behind :func:`pack_furniture`."""
+    flags = np.zeros(postings, np.bool_)
+    flags[np.frombuffer(raw, np.uint32)] = True
+    return flags
+
+
+def ready_text(
+    tokens: Tokens, digest: bytes, furniture: bytes, made: Sketch | None, parameters: CollectionParameters
+) -> ComparableText:
+    """A text with its furniture masked."""
+    usable = None
+    if furniture:
+        made = made or sketch(tokens, SketchParameters.of(parameters))
+        flags = unpack_furniture(furniture, len(made.postings))
+        usable = usable_tokens(made, flags, len(tokens), tokens.headline, parameters.shingle_size)
+    return comparable(tokens, digest, parameters.shingle_size, usable)
+
+
+class Matcher:
+    """Finds the verified matches of texts in one collection's index."""
+
+    def __init__(
+        self, index: RedisIndex, parameters: CollectionParameters, cache: TextCache, pool: Executor
+    ) -> None:
+        self.index = index
+        self.parameters = parameters
+        self._cache = cache
+        self._pool = pool
+
+    async def match(self, asking: Sequence[Asking]) -> list[Matched]:
+        """Survey the posting lists of every text, verify all candidates."""
+        named = [texts_in(a.lists) for a in asking]
+        wanted = np.unique(np.concatenate(named)) if named else np.empty(0, np.uint32)
+        with stage("read_texts"):
+            states = await self.index.texts(wanted.tolist())
+        alive = {t: s for t, s in states.items() if not s.dead and s.node.carriers}
+        placed = {t: place(s) for t, s in alive.items()}
+        surveys: list[Survey] = []
+        around: list[list[Placed]] = []
+        with stage("survey"):
+            for a, texts in zip(asking, named, strict=True):
+                near = [placed[t] for t in texts.tolist() if t in placed]
+                own = Placed(a.text, a.source, int(a.published // _DAY))
+                surveys.append(survey(a.lists, near, own, len(a.sketch.postings)))
+                around.append(near)
+        chosen = [
+            [alive[t] for t in s.candidates.tolist() if t != a.text and self._in_window(a, alive[t])]
+            for a, s in zip(asking, surveys, strict=True)
+        ]
+        texts_by_number = await self._load({s.node.text: s for states_ in chosen for s in states_}.values())
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._pool, self._verify_all, asking, surveys, chosen, around, texts_by_number
+        )
+
+    async def eligible(self, asking: Asking) -> set[int]:
+        """The texts that a text may be compared with, without comparing them."""
+        named = texts_in(asking.lists).tolist()
+        states = await self.index.texts(named)
+        near = [place(states[t]) for t in named if t in states and not states[t].dead]
+        own = Placed(asking.text, asking.source, int(asking.published // _DAY))
+        found = survey(asking.lists, near, own, len(asking.sketch.postings))
+        return {t for t in found.candidates.tolist() if self._in_window(asking, states[t])}
+
+    def _in_window(self, asking: Asking, other: TextState) -> bool:
+        days = self.parameters.match_window_days
+        return not days or abs(asking.published - other.node.carriers[0].published) <= days * _DAY
+
+    def _verify_all(
+        self,
+        asking: Sequence[Asking],
+        surveys: Sequence[Survey],
+        chosen: Sequence[Sequence[TextState]],
+        around: Sequence[list[Placed]],
+        texts: dict[int, ComparableText],
+    ) -> list[Matched]:
+        out = []
+        for a, s, states, near in zip(asking, surveys, chosen, around, strict=True):
+            furniture = pack_furniture(s.furniture)
+            own = ready_text(a.tokens, a.digest, furniture, a.sketch, self.parameters)
+            found = []
+            with stage("verify"):
+                name = a.id.encode()
+                for state in states:
+                    other = texts.get(state.node.text)
+                    if other is None:
+                        continue
+                    first = name < state.id.encode()
+                    evidence = verify(own, other) if first else verify(other, own)
+                    if evidence.kind is not None:
+                        found.append(Verified(state, other, evidence, first))
+            out.append(Matched(a, own, furniture, len(states), found, s.changed, near))
+        return out
+
+    async def _load(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
+        ready: dict[int, ComparableText] = {}
+        missing: dict[int, TextState] = {}
+        for state in states:
+            held = self._cache.get(self.index.collection, state.node.text, state.revision)
+            if held is not None:
+                ready[state.node.text] = held
+            else:
+                missing[state.node.carriers[0].number] = state
+        if missing:
+            with stage("read_articles"):
+                found = await self.index.records(missing)
+            loop = asyncio.get_running_loop()
+            made = await loop.run_in_executor(self._pool, self._tokenize, found, missing)
+            for state, text in made:
+                self._cache.put(self.index.collection, state.node.text, state.revision, text)
+                ready[state.node.text] = text
+        return ready
+
+    def _tokenize(
+        self, found: dict[int, ArticleRecord], missing: dict[int, TextState]
+    ) -> list[tuple[TextState, ComparableText]]:
+        out = []
+        with stage("tokenize_stored"):
+            for number, record in found.items():
+                state = missing[number]
+                if record.article is None or record.text != state.node.text:
+                    continue  # replaced in between: whoever replaced it has this pair verified again
+                tokens = tokenize(record.article.headline, record.article.body)
+                out.append((state, ready_text(tokens, record.digest, state.furniture, None, self.parameters)))
+        return out
+
+    async def texts(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
+        """Texts ready to be verified, by number."""
+        return await self._load(states)
+
+    async def text_of(self, node: TextNode) -> ComparableText | None:
+        """The text as its first carrier in ``node`` has it, under that article's own headline; not kept."""
+        number = node.carriers[0].number
+        record = (await self.index.records([number])).get(number)
+        if record is None or record.article is None:
+            return None
+        tokens = tokenize(record.article.headline, record.article.body)
+        return ready_text(tokens, record.digest, b"", None, self.parameters)
+
+    def keep(self, text: int, revision: int, ready: ComparableText) -> None:
+        """Remember a text that was just made ready."""
+        self._cache.put(self.index.collection, text, revision, ready)
+
+    async def touched_by(self, matched: Matched) -> set[int]:
+        """Texts whose furniture may have changed with the coming of this one."""
+        return await self.members_of_sources(matched.asking.sketch, matched.changed, matched.asking.text)
+
+    async def members_of_sources(self, made: Sketch, changed: Sequence[tuple[int, int]], own: int) -> set[int]:
+        """All texts of the (posting, source) pairs given, without ``own``."""
+        touched: set[int] = set()
+        by_posting: dict[int, set[int]] = {}
+        for index, source in changed:
+            by_posting.setdefault(index, set()).add(source)
+        known: dict[int, TextState] = {}
+        for index, sources in by_posting.items():
+            members = (await self.index.members(posting_bytes(made.postings[index : index + 1]))).tolist()
+            known.update(await self.index.texts([m for m in members if m not in known]))
+            for member in members:
+                state = known.get(member)
+                if state is not None and not state.dead and state.node.carriers[0].source in sources:
+                    touched.add(member)
+        touched.discard(own)
+        return touched
+
+
+def place(state: TextState) -> Placed:
+    """A stored text as the furniture rule sees it: by its first carrier."""
+    carrier = state.node.carriers[0]
+    return Placed(state.node.text, carrier.source, int(carrier.published // _DAY))

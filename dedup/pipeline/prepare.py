@@ -1,0 +1,86 @@
+"""An article made ready for the index: text, tokens, sketch, credits. Pure and compiled; runs in worker threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dedup.index import records
+from dedup.index.redis_index import Arrival, posting_bytes
+from dedup.model import PubStatus
+from dedup.observability import stage
+from dedup.provenance import credits as find_credits
+from dedup.sketch import Sketch, SketchParameters, sketch
+from dedup.text import Tokens, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dedup.model import Article, CollectionParameters, Credit
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that depends on the article and the collection's parameters alone.
+
+    ``sketch`` is None where the body is too short to compare.
+    """
+
+    article: Article
+    tokens: Tokens
+    digest: bytes
+    sketch: Sketch | None
+    words: int
+    credits: tuple[Credit, ...]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the body is long enough to be compared."""
+        return self.sketch is not None
+
+
+def prepare(article: Article, parameters: CollectionParameters) -> Prepared:
+    """Tokenize, sketch and look for credits."""
+    with stage("tokenize"):
+        tokens = tokenize(article.headline, article.body)
+        long_enough = tokens.half_words(tokens.headline) >= 2 * parameters.minimum_words
+        digest = tokens.body_digest()
+    made = None
+    if long_enough:
+        with stage("sketch"):
+            made = sketch(tokens, SketchParameters.of(parameters))
+    with stage("credits"):
+        credits = find_credits(article)
+    return Prepared(article, tokens, digest, made, tokens.half_words() // 2, credits)
+
+
+def arrival(prepared: Prepared, now: float) -> Arrival:
+    """The article as the index stores it."""
+    article = prepared.article
+    return Arrival(
+        name_hash=records.name_hash(article.id),
+        id=article.id,
+        canceled=article.pubstatus == PubStatus.CANCELED,
+        content=records.content_hash(article),
+        version=article.version,
+        version_time=article.version_time,
+        comparable=prepared.comparable,
+        digest=prepared.digest,
+        carrier=records.encode_carrier(article, now, prepared.words, prepared.credits),
+        postings=posting_bytes(prepared.sketch.postings) if prepared.sketch is not None else b"",
+        payload=records.encode_payload(article, prepared.words, prepared.credits),
+    )
+
+
+def prepare_batch(
+    articles: Sequence[Article], parameters: CollectionParameters, now: float
+) -> list[tuple[Prepared, Arrival]]:
+    """Prepare several articles; called in a worker thread."""
+    out = []
+    for article in articles:
+        ready = prepare(article, parameters)
+        with stage("pack"):
+            out.append((ready, arrival(ready, now)))
+    return out
+
+

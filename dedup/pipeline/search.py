@@ -1,0 +1,157 @@
+"""Questions that store nothing: what would an article match, and how do two articles compare."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from dedup.errors import DedupError
+from dedup.index.records import decode_carriers, encode_carrier, source_hash
+from dedup.index.redis_index import posting_bytes
+from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
+from dedup.pipeline.decide import Earlier, count_exact, count_words, decide
+from dedup.pipeline.matching import Asking, ready_text
+from dedup.pipeline.prepare import prepare
+from dedup.pipeline.room import flipped
+from dedup.verify import ComparableText, to_match, to_passages, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    from dedup.model import Match
+    from dedup.pipeline.matching import Matched
+    from dedup.pipeline.prepare import Prepared
+    from dedup.pipeline.room import Room
+
+
+class Search:
+    """Answers questions about one collection."""
+
+    def __init__(self, room: Room, pool: Executor) -> None:
+        self._room = room
+        self._pool = pool
+
+    async def find(self, article: Article, limit: int) -> FindResult:
+        """The matches an article would have, best first, and the decision it would get."""
+        loop = asyncio.get_running_loop()
+        ready = await loop.run_in_executor(self._pool, prepare, article, self._room.parameters)
+        if ready.sketch is None:
+            return FindResult(False, (), 0, False, ready.credits, None)
+        text = await self._room.index.text_of_digest(ready.digest)
+        if text:
+            return await self._find_equal(ready, text, limit)
+        _, lists = await self._room.index.lookup(0, ready.digest, posting_bytes(ready.sketch.postings))
+        asking = Asking(
+            0,
+            article.id,
+            source_hash(article),
+            article.published if article.published is not None else time.time(),
+            ready.tokens,
+            ready.digest,
+            ready.sketch,
+            lists,
+        )
+        matched = (await self._room.matcher.match([asking]))[0]
+        return await self._answer(ready, matched, limit)
+
+    async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
+        state = (await self._room.index.texts([text])).get(text)
+        furniture = state.furniture if state is not None else b""
+        own = ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters)
+        matches, total = await self._room.matches(own, text, (0, ready.article.id), limit)
+        share = matches[0].containment if matches else 0.0
+        earlier = []
+        if state is not None:
+            earlier = [Earlier(state.node.carriers[0], MatchKind.EXACT, share, share)]
+        decision, copied = decide(source_hash(ready.article), earlier, count_exact(own, share == 1.0))
+        names = await self._room.names([copied])
+        return FindResult(
+            True, tuple(matches), total, total > len(matches), ready.credits, _named(decision, names.get(copied, ""))
+        )
+
+    async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
+        states = await self._room.index.texts([v.other.node.text for v in matched.found], carriers=True)
+        earlier = []
+        for v in matched.found:
+            state = states.get(v.other.node.text)
+            if state is not None and v.evidence.kind is not None:
+                first = min(state.node.carriers, key=lambda c: c.number)
+                earlier.append(Earlier(first, v.evidence.kind, v.containment, v.other_containment))
+        counts = count_words(matched.own, matched.found)
+        decision, copied = decide(source_hash(ready.article), earlier, counts)
+        names = await self._room.names([copied])
+        matches = await self._room.to_matches(matched.own, ready.article.id, matched.found)
+        return FindResult(
+            True,
+            tuple(matches[:limit]),
+            len(matches),
+            len(matches) > limit,
+            ready.credits,
+            _named(decision, names.get(copied, "")),
+        )
+
+    async def compare(self, a: Article | str, b: Article | str) -> Comparison:
+        """Two articles, stored ones by id, with the furniture that is known of stored ones left out."""
+        first, own = await self._load(a)
+        second, other = await self._load(b)
+        return _comparison(first, own, second, other)
+
+    async def _load(self, given: Article | str) -> tuple[Article, ComparableText]:
+        if isinstance(given, Article):
+            return given, _given(given, self._room.parameters)
+        record = await self._room.record(given)
+        if record.article is None:
+            message = f"article {given!r} was removed meanwhile"
+            raise DedupError(message)
+        state = (await self._room.index.texts([record.text])).get(record.text) if record.text else None
+        ready = prepare(record.article, self._room.parameters)
+        furniture = state.furniture if state is not None else b""
+        return record.article, ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters)
+
+    @staticmethod
+    def compare_given(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
+        """Two articles that need not be stored anywhere."""
+        return _comparison(a, _given(a, parameters), b, _given(b, parameters))
+
+
+def _given(article: Article, parameters: CollectionParameters) -> ComparableText:
+    ready = prepare(article, parameters)
+    return ready_text(ready.tokens, ready.digest, b"", ready.sketch, parameters)
+
+
+def _comparison(a: Article, own: ComparableText, b: Article, other: ComparableText) -> Comparison:
+    ahead = a.id.encode() <= b.id.encode()
+    evidence = verify(own, other) if ahead else verify(other, own)
+    passages = to_passages(evidence, own.tokens, other.tokens) if ahead else flipped(evidence, other, own)
+    match: Match | None = None
+    if evidence.kind is not None:
+        made = to_match(evidence, own, other, a.id, b.id)
+        shares = (evidence.a_containment, evidence.b_containment)
+        match = _turned(made, shares if ahead else shares[::-1], passages, a.id, b.id) if not ahead else made
+    return Comparison(a, b, match, passages)
+
+
+def _turned(
+    made: Match, shares: Sequence[float], passages: object, article: str, other: str
+) -> Match:
+    from dataclasses import replace
+
+    return replace(
+        made,
+        article=article,
+        other=other,
+        containment=shares[0],
+        other_containment=shares[1],
+        passages=passages,  # type: ignore[arg-type]
+    )
+
+
+def _named(decision: Decision, copies: str) -> Decision:
+    from dataclasses import replace
+
+    return replace(decision, copies=copies)
+
+
+__all__ = ["Search", "decode_carriers", "encode_carrier"]

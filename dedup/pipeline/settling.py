@@ -1,0 +1,365 @@
+"""Settling: dirty components become clusters and stories.
+
+One settler holds the lease of a collection. It takes dirty texts, follows the edges that can join or link to the
+whole component, runs :func:`dedup.cluster.settle`, gives the groups their stable ids and writes what changed in
+one script. Members of the clusters and stories it meets belong to the component too, so that what falls apart is
+seen. An entry that became dirty again meanwhile stays in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from dedup.cluster import Settlement, SettlingRules, links, settle
+from dedup.errors import StoreUnavailable
+from dedup.model import ClusterChange
+from dedup.observability import stage
+from dedup.pipeline import clusters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dedup.cluster import Edge, TextNode
+    from dedup.index.records import TextState
+    from dedup.index.redis_index import RedisIndex
+
+#: Dirty texts taken up in one pass.
+BATCH: Final = 2000
+LEASE_MILLISECONDS: Final = 15_000
+#: Edges from which a component is settled beside the event loop.
+LARGE: Final = 500
+#: After a pass of x seconds the settler rests x times this much, so that one huge story cannot hold up ingest.
+REST: Final = 2.0
+
+
+@dataclass(slots=True)
+class Component:
+    """What one pass works on."""
+
+    states: dict[int, TextState] = field(default_factory=dict)
+    edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
+    clusters: dict[int, clusters.ClusterRecord] = field(default_factory=dict)
+    stories: dict[int, clusters.StoryRecord] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one pass writes."""
+
+    keys: list[tuple[str, bytes]] = field(default_factory=list)
+    aliases: list[tuple[str, bytes]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    texts: list[tuple[int, str]] = field(default_factory=list)
+    events: list[ClusterChange] = field(default_factory=list)
+
+
+class Settler:
+    """Settles one collection; :meth:`settled` waits for given texts."""
+
+    def __init__(self, index: RedisIndex, rules: SettlingRules) -> None:
+        self._index = index
+        self._rules = rules
+        self._token = secrets.token_hex(8)
+        self._wake = asyncio.Event()
+        self._waiting: list[tuple[set[int], list[ClusterChange], asyncio.Future[list[ClusterChange]]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Settle in the background until :meth:`stop`."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop; what is dirty stays in the store."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Something became dirty."""
+        self._wake.set()
+
+    async def settled(self, texts: Iterable[int], timeout: float) -> list[ClusterChange] | None:
+        """Wait until none of ``texts`` is dirty; cluster ids that changed meanwhile, or None after ``timeout``."""
+        future: asyncio.Future[list[ClusterChange]] = asyncio.get_running_loop().create_future()
+        entry = (set(texts), [], future)
+        self._waiting.append(entry)
+        self._wake.set()
+        try:
+            return await asyncio.wait_for(future, timeout)
+        except TimeoutError:
+            return None
+        finally:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), 1.0)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            started = time.perf_counter()
+            try:
+                with stage("settle"):
+                    more = await self._pass()
+            except StoreUnavailable:
+                await asyncio.sleep(0.5)
+                continue
+            if more:
+                self._wake.set()
+            spent = time.perf_counter() - started
+            if spent > 0.05:  # noqa: PLR2004 - ordinary passes take a few milliseconds
+                await asyncio.sleep(REST * spent)
+
+    async def _pass(self) -> bool:
+        """One pass; whether there is more to do."""
+        waiters = list(self._waiting)
+        if not await self._lease():
+            return bool(waiters)
+        dirty = await self._index.waiting("dirty", BATCH)
+        if dirty:
+            component = await self._gather([text for text, _ in dirty])
+            changes = await self._settle(component)
+            if not await self._write(changes, dirty):
+                return True
+            for _, events, _ in self._waiting:
+                events.extend(changes.events)
+        left = {text for text, _ in await self._index.waiting("dirty", BATCH)} if waiters else set()
+        for entry in waiters:
+            texts, events, future = entry
+            if not texts & left and not future.done():
+                future.set_result(events)
+                if entry in self._waiting:
+                    self._waiting.remove(entry)
+        return bool(left) or len(dirty) == BATCH
+
+    async def _lease(self) -> bool:
+        key = f"{self._index.prefix}lease"
+        call = self._index.store.call
+        if await call("SET", key, self._token, "NX", "PX", LEASE_MILLISECONDS):
+            return True
+        if await call("GET", key) != self._token.encode():
+            return False
+        await call("PEXPIRE", key, LEASE_MILLISECONDS)
+        return True
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    async def _gather(self, seeds: list[int]) -> Component:
+        found = Component()
+        frontier = set(seeds)
+        while frontier:
+            states = await self._index.texts(sorted(frontier), carriers=True)
+            found.states.update({t: s for t, s in states.items() if not s.dead})
+            found.gone |= {t for t in frontier if t not in states or states[t].dead}
+            edges = await self._index.edges(t for t in states if not states[t].dead)
+            beside = await self._beside(found, states.values())
+            ahead = {o for own in edges.values() for e in own for o in (e.a, e.b)} | beside
+            ahead -= found.states.keys() | found.gone
+            unknown = await self._index.texts(sorted(ahead), carriers=True)
+            alive = found.states | {t: s for t, s in unknown.items() if not s.dead}
+            following = beside - found.states.keys() - found.gone
+            for own in edges.values():
+                for edge in own:
+                    a, b = alive.get(edge.a), alive.get(edge.b)
+                    if a is None or b is None or not links(edge, a.node, b.node, self._rules):
+                        continue
+                    found.edges[edge.a, edge.b] = edge
+                    following |= {t for t in (edge.a, edge.b) if t not in found.states}
+            frontier = following
+        return found
+
+    async def _beside(self, found: Component, states: Iterable[TextState]) -> set[int]:
+        """Read the clusters and stories of texts that were not met before; all texts in them."""
+        beside: set[int] = set()
+        wanted = {s.cluster for s in states if s.cluster} - found.clusters.keys()
+        stories: set[int] = set()
+        while wanted:
+            records = await self.read_clusters(wanted)
+            found.clusters.update(records)
+            wanted = set()
+            for record in records.values():
+                beside.update(record.texts)
+                if record.story and record.story not in found.stories:
+                    stories.add(record.story)
+            fresh = await self.read_stories(stories - found.stories.keys())
+            found.stories.update(fresh)
+            for story in fresh.values():
+                wanted |= set(story.clusters) - found.clusters.keys()
+        return beside
+
+    async def read_clusters(self, numbers: Iterable[int]) -> dict[int, clusters.ClusterRecord]:
+        """Cluster records by number, those that were merged away left out."""
+        wanted = sorted(numbers)
+        if not wanted:
+            return {}
+        raw = await self._index.store.call("MGET", *(f"{self._index.prefix}c{n}" for n in wanted))
+        read = {n: clusters.decode_cluster(value) for n, value in zip(wanted, raw, strict=True) if value}
+        return {n: record for n, record in read.items() if not record.merged_into}
+
+    async def read_stories(self, numbers: Iterable[int]) -> dict[int, clusters.StoryRecord]:
+        """Story records by number, those that were merged away left out."""
+        wanted = sorted(numbers)
+        if not wanted:
+            return {}
+        raw = await self._index.store.call("MGET", *(f"{self._index.prefix}s{n}" for n in wanted))
+        read = {n: clusters.decode_story(value) for n, value in zip(wanted, raw, strict=True) if value}
+        return {n: record for n, record in read.items() if not record.merged_into}
+
+    # -- deciding ------------------------------------------------------------------------------------
+
+    async def _settle(self, component: Component) -> Changes:
+        nodes = {t: s.node for t, s in component.states.items()}
+        edges = list(component.edges.values())
+        if len(edges) > LARGE:
+            settlement = await asyncio.to_thread(settle, nodes, edges, self._rules)
+        else:
+            settlement = settle(nodes, edges, self._rules)
+        changes = Changes()
+        old = {t: s.cluster or t for t, s in component.states.items()}
+        ids, moved = clusters.assign(settlement.clusters, old)
+        ids = await self._numbered(ids, "t")
+        stories = await self._stories(component, settlement, changes)
+        linked: dict[int, set[int]] = {}
+        for x, y in settlement.linked:
+            linked.setdefault(x, set()).add(ids[y])
+            linked.setdefault(y, set()).add(ids[x])
+        names = await self._names_of_ties(settlement, nodes)
+        made: dict[int, clusters.ClusterRecord] = {}
+        for index, members in enumerate(settlement.clusters):
+            group = [nodes[t] for t in members]
+            before = component.clusters.get(ids[index])
+            record = clusters.describe(
+                group, before.revision if before else 1, stories.get(index, 0), linked.get(index, ()), names
+            )
+            if before is None and record.size == 1 and not record.story and not record.linked:
+                if ids[index] != members[0]:
+                    changes.texts.append((members[0], str(ids[index])))
+                continue
+            if record != before:
+                if before is not None:
+                    record.revision += 1
+                changes.keys.append((f"c{ids[index]}", clusters.encode(record)))
+            made[ids[index]] = record
+            changes.texts += [(t, str(ids[index])) for t in members if component.states[t].cluster != ids[index]]
+        self._retire(component, set(ids), moved, old, dict(zip(ids, settlement.clusters, strict=True)), changes)
+        await self._write_stories(component, settlement, stories, ids, made, nodes, changes)
+        return changes
+
+    async def _numbered(self, ids: list[int], counter: str) -> list[int]:
+        """Fresh numbers in place of zeros."""
+        fresh = ids.count(0)
+        if not fresh:
+            return ids
+        last = int(await self._index.store.call("HINCRBY", f"{self._index.prefix}#", counter, fresh))
+        new = iter(range(last - fresh + 1, last + 1))
+        return [number or next(new) for number in ids]
+
+    async def _names_of_ties(self, settlement: Settlement, nodes: dict[int, TextNode]) -> dict[int, str]:
+        tied: set[int] = set()
+        for members in settlement.clusters:
+            choice = clusters.representative([nodes[t] for t in members])
+            if len(choice.candidates) > 1:
+                tied |= {c.number for c in choice.candidates}
+        return await self._index.ids(sorted(tied)) if tied else {}
+
+    def _retire(
+        self,
+        component: Component,
+        used: set[int],
+        moved: dict[int, int],
+        old: dict[int, int],
+        members: dict[int, tuple[int, ...]],
+        changes: Changes,
+    ) -> None:
+        """Ids no longer used: those that merged resolve to where they went, those without texts end."""
+        where = {text: number for number, texts in members.items() for text in texts}
+        by_old: dict[int, set[int]] = {}
+        for text, number in old.items():
+            by_old.setdefault(number, set()).add(where[text])
+        for number in sorted(by_old):
+            target = moved.get(number)
+            if number not in used and target is None:
+                target = min(by_old[number])
+            if target is not None and number != target:
+                changes.events.append(ClusterChange("merged", f"c{number}", f"c{target}"))
+                record = component.clusters.get(number)
+                if record is not None:
+                    record.merged_into = target
+                    changes.aliases.append((f"c{number}", clusters.encode(record)))
+            kept = target if target is not None else number
+            changes.events += [
+                ClusterChange("split", f"c{number}", f"c{part}") for part in sorted(by_old[number]) if part != kept
+            ]
+        for number in component.clusters:
+            if number not in by_old:
+                changes.removed.append(f"c{number}")
+
+    async def _stories(
+        self, component: Component, settlement: Settlement, changes: Changes
+    ) -> dict[int, int]:
+        """The story of each cluster index, and the stories that ended."""
+        old = {}
+        for text, state in component.states.items():
+            record = component.clusters.get(state.cluster) if state.cluster else None
+            if record is not None and record.story:
+                old[text] = record.story
+        groups = [
+            sorted(text for index in story for text in settlement.clusters[index]) for story in settlement.stories
+        ]
+        ids, moved = clusters.assign(groups, old)
+        ids = await self._numbered(ids, "s")
+        for number, record_ in component.stories.items():
+            if number in moved:
+                record_.merged_into = moved[number]
+                changes.aliases.append((f"s{number}", clusters.encode(record_)))
+            elif number not in ids:
+                changes.removed.append(f"s{number}")
+        return {index: number for number, story in zip(ids, settlement.stories, strict=True) for index in story}
+
+    async def _write_stories(
+        self,
+        component: Component,
+        settlement: Settlement,
+        stories: dict[int, int],
+        ids: list[int],
+        made: dict[int, clusters.ClusterRecord],
+        nodes: dict[int, TextNode],
+        changes: Changes,
+    ) -> None:
+        for story in settlement.stories:
+            number = stories[story[0]]
+            parts = [
+                (ids[index], [nodes[t] for t in settlement.clusters[index]], made[ids[index]].representative)
+                for index in story
+            ]
+            before = component.stories.get(number)
+            record = clusters.describe_story(parts, before.revision if before else 1)
+            if record != before:
+                if before is not None:
+                    record.revision += 1
+                changes.keys.append((f"s{number}", clusters.encode(record)))
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    async def _write(self, changes: Changes, dirty: list[tuple[int, str]]) -> bool:
+        arguments: list[bytes | str | int | float] = [self._token, len(changes.keys)]
+        for key, value in changes.keys:
+            arguments += (key, value)
+        arguments.append(len(changes.aliases))
+        for key, value in changes.aliases:
+            arguments += (key, value)
+        arguments += (len(changes.removed), *changes.removed, len(changes.texts))
+        for text, cluster in changes.texts:
+            arguments += (text, cluster)
+        arguments.append(len(dirty))
+        for text, sequence in dirty:
+            arguments += (text, sequence)
+        prefix = self._index.prefix
+        return bool(await self._index.store.run("settle", [prefix, f"{prefix}lease"], *arguments))

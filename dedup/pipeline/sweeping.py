@@ -1,0 +1,191 @@
+"""Finishing what others began: rechecks, lost landmarks, dead texts, and writers that died on the way.
+
+Ingest commits in two steps, the record and then the edges. Everything in between stands in a queue of the
+store, so that whoever comes next can finish it:
+
+``recheck``
+    what a text's verification rests on changed (its first carrier, furniture, a landmark moved up): look all its
+    candidates up again and write its edges anew.
+``shrink``
+    the text ceased to be a landmark somewhere: cut the edges it may no longer have.
+``dead``
+    its last carrier left: take it out of the posting lists.
+``pending``
+    an article recorded some time ago whose edges or decision were never written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from dedup.candidates import Placed, survey, texts_in
+from dedup.errors import DedupError, StoreUnavailable
+from dedup.index.redis_index import TextCommit, posting_bytes
+from dedup.observability import stage
+from dedup.pipeline.matching import Asking, place
+from dedup.sketch import Sketch, SketchParameters, sketch
+from dedup.text import Tokens, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from dedup.index.records import ArticleRecord, TextState
+    from dedup.index.redis_index import RedisIndex
+    from dedup.model import CollectionParameters
+    from dedup.pipeline.matching import Matcher
+
+#: Texts taken up in one pass over a queue.
+BATCH: Final = 64
+_DAY: Final = 86400.0
+
+
+class Sweeper:
+    """Works off one collection's queues in the background."""
+
+    def __init__(
+        self,
+        index: RedisIndex,
+        parameters: CollectionParameters,
+        matcher: Matcher,
+        recovery_seconds: float,
+        finish: Callable[[list[int]], Awaitable[None]],
+        wake_settler: Callable[[], None],
+    ) -> None:
+        self._index = index
+        self._parameters = parameters
+        self._matcher = matcher
+        self._recovery = recovery_seconds
+        self._finish = finish
+        self._wake_settler = wake_settler
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Sweep in the background until :meth:`stop`."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop; what is unfinished stays in the store."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), 1.0)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                while await self.sweep():
+                    self._wake_settler()
+                    await asyncio.sleep(0)
+            except StoreUnavailable:
+                await asyncio.sleep(0.5)
+
+    async def sweep(self) -> bool:
+        """One pass over all queues; whether anything was done."""
+        with stage("sweep"):
+            done = False
+            rechecks = await self._index.waiting("recheck", BATCH)
+            if rechecks:
+                await self._recheck(rechecks)
+                done = True
+            for text, entry in await self._index.waiting("shrink", BATCH):
+                await self._shrink(text, entry)
+                done = True
+            for text, _ in await self._index.waiting("dead", BATCH):
+                done = await self._bury(text) or done
+            stale = await self._index.stale(time.time() - self._recovery, BATCH)
+            if stale:
+                await self._finish(stale)
+                done = True
+            return done
+
+    # -- rechecks --------------------------------------------------------------------------------------
+
+    async def _recheck(self, entries: list[tuple[int, str]]) -> None:
+        states = await self._index.texts([t for t, _ in entries])
+        gone = [t for t, _ in entries if t not in states or states[t].dead]
+        await self._index.finished("recheck", *gone)
+        alive = [(states[t], entry) for t, entry in entries if t not in gone]
+        records = await self._index.records([s.node.carriers[0].number for s, _ in alive])
+        asking, about = [], []
+        for state, entry in alive:
+            record = records.get(state.node.carriers[0].number)
+            if record is None or record.article is None or record.text != state.node.text:
+                continue  # being replaced right now; the entry stays
+            one, sequence = await self._ask(state, record)
+            asking.append(one)
+            about.append((state, entry, sequence))
+        matched = await self._matcher.match(asking)
+        commits = [
+            TextCommit(s.node.text, s.revision, sequence, True, entry, m.furniture, m.edges())
+            for m, (s, entry, sequence) in zip(matched, about, strict=True)
+        ]
+        await self._index.commit(commits)
+
+    async def _ask(self, state: TextState, record: ArticleRecord) -> tuple[Asking, int]:
+        tokens, made = self._sketch(record)
+        sequence, lists = await self._index.lookup(state.node.text, record.digest, posting_bytes(made.postings))
+        carrier = state.node.carriers[0]
+        one = Asking(
+            state.node.text, state.id, carrier.source, carrier.published, tokens, record.digest, made, lists
+        )
+        return one, sequence
+
+    def _sketch(self, record: ArticleRecord) -> tuple[Tokens, Sketch]:
+        article = record.article
+        if article is None:
+            message = "the record of a removed article has no text"
+            raise DedupError(message)
+        tokens = tokenize(article.headline, article.body)
+        return tokens, sketch(tokens, SketchParameters.of(self._parameters))
+
+    # -- lost landmarks ----------------------------------------------------------------------------------
+
+    async def _shrink(self, text: int, entry: str) -> None:
+        state = (await self._index.texts([text])).get(text)
+        record = None
+        if state is not None and not state.dead:
+            record = (await self._index.records([state.node.carriers[0].number])).get(state.node.carriers[0].number)
+        if state is None or state.dead:
+            await self._index.finished("shrink", text)
+            return
+        if record is None or record.article is None or record.text != text:
+            return
+        one, _ = await self._ask(state, record)
+        eligible = await self._matcher.eligible(one)
+        edges = (await self._index.edges([text])).get(text, [])
+        others = {e.b if e.a == text else e.a for e in edges}
+        await self._index.cut(text, entry, sorted(others - eligible))
+
+    # -- the dead ------------------------------------------------------------------------------------------
+
+    async def _bury(self, text: int) -> bool:
+        """Take a dead text out of its lists, once its cluster has been settled without it."""
+        if await self._index.is_queued("dirty", text):
+            self._wake_settler()
+            return False
+        record = await self._index.dead_record(text)
+        state = (await self._index.texts([text])).get(text)
+        if record is None or state is None:
+            await self._index.finished("dead", text)
+            return True
+        _, made = self._sketch(record)
+        lists = await self._index.forget(text, posting_bytes(made.postings))
+        near = await self._index.texts(texts_in(lists).tolist())
+        placed = [place(s) for t, s in sorted(near.items()) if not s.dead]
+        carrier = state.node.carriers[0]
+        own = Placed(text, carrier.source, int(carrier.published // _DAY))
+        seen = survey(lists, placed, own, len(made.postings), leaving=True)
+        await self._index.touch(await self._matcher.members_of_sources(made, seen.changed, text))
+        return True
+

@@ -1,0 +1,120 @@
+"""What the index knows of a text: a MinHash signature and the minima of sliding windows.
+
+*Signature*: MinHash (Broder 1997) of the set of word shingles, bit-identical to
+``datasketch.MinHash(num_perm, seed, hashfunc=xxhash.xxh32_intdigest)`` of datasketch 2.0 (scheme ``affine32``)
+fed with the same UTF-8 shingles.
+
+*Window minima*: winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003) of the same shingles with a 64-bit
+hash. Of every ``window`` consecutive shingles the rightmost smallest is a posting, so any run of
+``window + shingle_size - 1`` tokens that two texts share is found whatever the rest does.
+
+Both are taken from the body alone: a text is the same text under any headline, and so are its postings.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xxhash
+
+from dedup import kernels
+from dedup.lsh import Banding, band_keys, choose
+from dedup.shingle import shingle_hashes
+from dedup.text import NORMALIZER_VERSION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dedup.model import CollectionParameters
+    from dedup.text import Tokens
+
+#: Postings are 48 bits: at 10**9 distinct postings one look-up in 280,000 meets a stranger, whom verification turns away.
+_DROPPED_BITS = np.uint64(16)
+
+
+@dataclass(frozen=True, slots=True)
+class SketchParameters:
+    """Everything that decides which postings a text has. Two indexes agree only if these do."""
+
+    shingle_size: int = 5
+    window: int = 8
+    permutations: int = 128
+    seed: int = 1
+    band_threshold: float = 0.7
+    passages: bool = True
+    normalizer: int = NORMALIZER_VERSION
+
+    @classmethod
+    def of(cls, parameters: CollectionParameters) -> SketchParameters:
+        """The part of a collection's parameters that its sketches depend on."""
+        return cls(
+            shingle_size=parameters.shingle_size,
+            window=parameters.window,
+            permutations=parameters.permutations,
+            seed=parameters.seed,
+            band_threshold=parameters.band_threshold,
+            passages=parameters.profile == "passages",
+        )
+
+    @property
+    def banding(self) -> Banding:
+        """Bands and rows chosen from the S-curve."""
+        return choose(self.band_threshold, self.permutations)
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that differ when any parameter does."""
+        described = ";".join(f"{key}={value}" for key, value in sorted(asdict(self).items()))
+        return xxhash.xxh3_64_hexdigest(described.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Postings of one text.
+
+    ``postings`` uint64 of 48 bits, distinct, ascending: window minima and band keys. ``minima`` (the same 48
+    bits) and ``positions`` int32, shape (m,), are the window minima by position, positions being tokens of the body.
+    """
+
+    signature: NDArray[np.uint32]
+    postings: NDArray[np.uint64]
+    minima: NDArray[np.uint64]
+    positions: NDArray[np.int32]
+
+
+@functools.cache
+def permutations(count: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Multipliers (odd) and increments of the permutations, drawn as datasketch 2.0 draws them."""
+    generator = np.random.RandomState(seed)  # noqa: NPY002 - the sequence datasketch is defined by
+    half = generator.randint(0, 1 << 31, count, dtype=np.uint32)
+    increments = generator.randint(0, 1 << 32, count, dtype=np.uint32)
+    return half * np.uint32(2) + np.uint32(1), increments
+
+
+def signature(tokens: Tokens, parameters: SketchParameters, first: int = 0) -> NDArray[np.uint32]:
+    """MinHash signature, uint32 of shape (permutations,), of the shingles from token ``first`` on.
+
+    A text shorter than a shingle has the signature of the empty set: all ones.
+    """
+    a, b = permutations(parameters.permutations, parameters.seed)
+    values: NDArray[np.uint32] = kernels.signature(
+        tokens.utf8, tokens.byte_starts, tokens.byte_ends, first, parameters.shingle_size, a, b
+    )
+    return values
+
+
+def sketch(tokens: Tokens, parameters: SketchParameters) -> Sketch:
+    """Signature and postings of the body of a text."""
+    body = tokens.headline
+    values = signature(tokens, parameters, body)
+    hashes = shingle_hashes(tokens, parameters.shingle_size, body)
+    keys = band_keys(values, parameters.banding) if len(hashes) else np.empty(0, np.uint64)
+    if parameters.passages:
+        positions = kernels.window_minima(hashes, parameters.window)
+    else:
+        positions = np.empty(0, np.int32)
+    minima = hashes[positions] >> _DROPPED_BITS
+    postings = np.unique(np.concatenate((minima, keys >> _DROPPED_BITS)))
+    return Sketch(values, postings, minima, positions)

@@ -1,0 +1,276 @@
+"""Normalize and tokenize text of any script, keeping offsets and tracking quotation marks.
+
+A *token* (a *word* in every definition of this project) is a maximal run of letters, marks and numbers
+(Unicode general categories L, M, N). In scripts written without spaces (Han, kana, Thai, Lao, Khmer,
+Myanmar, Tibetan) every character with its marks is a token and counts half a word. Tokens are compared in a
+normal form:
+
+1. Normalization Form C (UAX #15), so that composed and decomposed accents are one thing;
+2. each code point through NFKC and full case folding (presentation forms, ligatures, full-width letters);
+3. decimal digits of any script become ASCII digits; Arabic kaf and yeh take one form in all languages;
+4. Arabic short vowels and tatweel, zero-width characters, soft hyphens and bidirectional controls vanish
+   without breaking a word.
+
+Offsets are code points of the text as received, half-open. Control characters read as spaces.
+
+Quotation marks: a token is *quoted* when it stands inside a pair of marks. The state starts anew at every
+paragraph (newline). Pairs are those of the languages that use them; a straight mark opens or closes by what
+stands beside it. An apostrophe between letters is no mark; a single quotation counts only once it is closed;
+a double one left open runs to the end of its paragraph, as multi-paragraph quotations are printed.
+
+``NORMALIZER_VERSION`` is part of every index's fingerprint: change it with any change of the rules above.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from dedup import kernels
+
+NORMALIZER_VERSION: Final = 1
+
+#: Bits of ``Tokens.flags``.
+HALF: Final = 1
+QUOTED: Final = 2
+
+_LIMIT: Final = 0x110000
+#: Code points with properties beyond the defaults end here (CJK extension H); the rest are separators.
+_ASSIGNED: Final = 0x323B0
+_CLOSING_JAMO: Final = (*range(0x1160, 0x1200), *range(0xD7B0, 0xD800))
+_HALFWIDTH_VOICED: Final = (0xFF9E, 0xFF9F)
+
+_WITHOUT_SPACES: Final = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x0F00, 0x0FFF),  # Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x19E0, 0x19FF),
+    (0x3005, 0x3007),  # iteration mark, closing mark, zero
+    (0x3021, 0x3029),
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0x9FFF),
+    (0xA9E0, 0xA9FF),
+    (0xAA60, 0xAA7F),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),  # half-width Katakana
+    (0x1AFF0, 0x1B16F),
+    (0x20000, 0x323AF),
+)
+_DROPPED: Final = (
+    (0x00AD, 0x00AD),
+    (0x034F, 0x034F),
+    (0x0610, 0x061A),
+    (0x061C, 0x061C),
+    (0x0640, 0x0640),
+    (0x064B, 0x065F),
+    (0x0670, 0x0670),
+    (0x06D6, 0x06ED),
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x2064),
+    (0x2066, 0x206F),
+    (0xFE00, 0xFE0F),
+    (0xFEFF, 0xFEFF),
+)
+_LETTER_FOLDS: Final = {0x064A: 0x06CC, 0x0649: 0x06CC, 0x0643: 0x06A9}
+_QUOTE_MARKS: Final = {
+    '"': kernels.Q_STRAIGHT,
+    "\N{FULLWIDTH QUOTATION MARK}": kernels.Q_STRAIGHT,
+    "'": kernels.Q_APOSTROPHE,
+    "\N{FULLWIDTH APOSTROPHE}": kernels.Q_APOSTROPHE,
+    "\N{LEFT DOUBLE QUOTATION MARK}": kernels.Q_LEFT,
+    "\N{RIGHT DOUBLE QUOTATION MARK}": kernels.Q_RIGHT,
+    "\N{DOUBLE LOW-9 QUOTATION MARK}": kernels.Q_LOW,
+    "\N{DOUBLE HIGH-REVERSED-9 QUOTATION MARK}": kernels.Q_LOW,
+    "\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}": kernels.Q_GUILLEMET_LEFT,
+    "\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}": kernels.Q_GUILLEMET_RIGHT,
+    "\N{LEFT CORNER BRACKET}": kernels.Q_CORNER_LEFT,
+    "\N{RIGHT CORNER BRACKET}": kernels.Q_CORNER_RIGHT,
+    "\N{HALFWIDTH LEFT CORNER BRACKET}": kernels.Q_CORNER_LEFT,
+    "\N{HALFWIDTH RIGHT CORNER BRACKET}": kernels.Q_CORNER_RIGHT,
+    "\N{LEFT WHITE CORNER BRACKET}": kernels.Q_WHITE_CORNER_LEFT,
+    "\N{RIGHT WHITE CORNER BRACKET}": kernels.Q_WHITE_CORNER_RIGHT,
+    "\N{REVERSED DOUBLE PRIME QUOTATION MARK}": kernels.Q_PRIME_LEFT,
+    "\N{DOUBLE PRIME QUOTATION MARK}": kernels.Q_PRIME_RIGHT,
+    "\N{LOW DOUBLE PRIME QUOTATION MARK}": kernels.Q_PRIME_RIGHT,
+    "\N{LEFT SINGLE QUOTATION MARK}": kernels.Q_SINGLE_LEFT,
+    "\N{RIGHT SINGLE QUOTATION MARK}": kernels.Q_SINGLE_RIGHT,
+    "\N{SINGLE LOW-9 QUOTATION MARK}": kernels.Q_SINGLE_LOW,
+    "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}": kernels.Q_ANGLE_LEFT,
+    "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}": kernels.Q_ANGLE_RIGHT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterTables:
+    """Properties by code point: ``kind`` (see kernels), ``quote``, and folding as slices of ``folded``."""
+
+    kind: NDArray[np.uint8]
+    quote: NDArray[np.uint8]
+    fold_start: NDArray[np.uint32]
+    fold_length: NDArray[np.uint8]
+    folded: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one text; every array has shape (n,) except ``utf8``.
+
+    ``hashes`` uint64 of the normal form; ``starts``, ``ends`` int32 code points of the text as received;
+    ``flags`` uint8 of HALF and QUOTED; ``utf8`` the normal forms joined by single spaces, in which token i is
+    ``utf8[byte_starts[i]:byte_ends[i]]``. ``headline`` is the number of leading tokens that stand before
+    the body.
+    """
+
+    hashes: NDArray[np.uint64]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    flags: NDArray[np.uint8]
+    utf8: NDArray[np.uint8]
+    byte_starts: NDArray[np.int32]
+    byte_ends: NDArray[np.int32]
+    headline: int = 0
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def words(self) -> list[str]:
+        """The normal forms as strings (for tests and display; not for hot paths)."""
+        raw = self.utf8.tobytes()
+        return [raw[s:e].decode() for s, e in zip(self.byte_starts, self.byte_ends, strict=True)]
+
+    def body_digest(self) -> bytes:
+        """16 bytes, XXH3-128 of the normalized body: equal digests are equal texts."""
+        first = int(self.byte_starts[self.headline]) if self.headline < len(self) else len(self.utf8)
+        return xxhash.xxh3_128_digest(self.utf8[first:])
+
+    def half_words(self, start: int = 0) -> int:
+        """Length in half words from token ``start`` on."""
+        return 2 * (len(self) - start) - int(np.count_nonzero(self.flags[start:] & HALF))
+
+
+@functools.cache
+def tables() -> CharacterTables:
+    """The character tables, built once from Python's Unicode database."""
+    kind = np.zeros(_LIMIT, np.uint8)
+    quote = np.zeros(_LIMIT, np.uint8)
+    start = np.zeros(_LIMIT, np.uint32)
+    length = np.zeros(_LIMIT, np.uint8)
+    folded: list[int] = []
+    kind[_ASSIGNED:] = kernels.K_SPACE
+    for code in range(_ASSIGNED):
+        char = chr(code)
+        kind[code] = k = _kind(code, unicodedata.category(char))
+        if k in (kernels.K_WORD, kernels.K_CHARACTER, kernels.K_MARK):
+            form = _fold(char)
+            start[code], length[code] = len(folded), len(form)
+            folded.extend(map(ord, form))
+    for mark, q in _QUOTE_MARKS.items():
+        quote[ord(mark)] = q
+    return CharacterTables(kind, quote, start, length, np.array(folded, np.uint32))
+
+
+def _inside(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
+    return any(low <= code <= high for low, high in ranges)
+
+
+def _kind(code: int, category: str) -> int:
+    if code in (0x0A, 0x0D, 0x2029):
+        return kernels.K_NEWLINE
+    if _inside(code, _DROPPED):
+        return kernels.K_IGNORED
+    major = category[0]
+    if major == "M":
+        return kernels.K_MARK
+    if major in "LN":
+        without_spaces = _inside(code, _WITHOUT_SPACES) and category != "Nd"
+        return kernels.K_CHARACTER if without_spaces else kernels.K_WORD
+    if major in "ZC":
+        return kernels.K_SPACE
+    return kernels.K_OPENING if category in ("Ps", "Pd", "Pc") else kernels.K_OTHER
+
+
+def _fold(char: str) -> str:
+    form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", char).casefold())
+    out = []
+    for c in form:
+        digit = unicodedata.digit(c, None) if unicodedata.category(c) == "Nd" else None
+        code = _LETTER_FOLDS.get(ord(c), ord(c)) if digit is None else ord("0") + digit
+        if unicodedata.category(c)[0] in "LMN" and not _inside(code, _DROPPED):
+            out.append(chr(code))
+    return "".join(out)
+
+
+@functools.cache
+def _trailing() -> frozenset[str]:
+    """Starters that may compose with the character before them (NFC_QC=Maybe) and half-width voicing."""
+    found = set(map(chr, (*_CLOSING_JAMO, *_HALFWIDTH_VOICED)))
+    for code in range(_ASSIGNED):
+        parts = unicodedata.decomposition(chr(code)).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):  # noqa: PLR2004 - a canonical pair
+            found.add(chr(int(parts[1], 16)))
+    return frozenset(found)
+
+
+def _compose(text: str) -> tuple[str, NDArray[np.int32]]:
+    """NFC of ``text`` by segments, with the offset in ``text`` where every code point of it begins.
+
+    The array has one more element than the composed text, the length of ``text``.
+    """
+    trailing = _trailing()
+    out: list[str] = []
+    offsets: list[int] = []
+    i, n = 0, len(text)
+    while i < n:
+        j = i + 1
+        while j < n and (unicodedata.combining(text[j]) or text[j] in trailing):
+            j += 1
+        segment = text[i:j]
+        form = segment if j == i + 1 else unicodedata.normalize("NFC", segment)
+        if any(ord(c) in _HALFWIDTH_VOICED for c in segment):
+            form = unicodedata.normalize("NFKC", segment)
+        if len(form) == len(segment):
+            offsets.extend(range(i, j))
+        else:
+            offsets.extend([i] * len(form))
+        out.append(form)
+        i = j
+    offsets.append(n)
+    return "".join(out), np.array(offsets, np.int32)
+
+
+def _needs_composing(text: str) -> bool:
+    if text.isascii():
+        return False
+    return not unicodedata.is_normalized("NFC", text) or "\uff9e" in text or "\uff9f" in text
+
+
+def tokenize(headline: str, body: str) -> Tokens:
+    """Tokens of ``headline + "\\n" + body``.
+
+    Raises:
+        UnicodeEncodeError: the text holds an unpaired surrogate; callers refuse those at the edge.
+    """
+    text = f"{headline}\n{body}"
+    offsets = None
+    if _needs_composing(text):
+        text, offsets = _compose(text)
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    t = tables()
+    hashes, starts, ends, flags, utf8, byte_starts, byte_ends = kernels.tokenize(
+        points, t.kind, t.quote, t.fold_start, t.fold_length, t.folded
+    )
+    if offsets is not None:
+        starts, ends = offsets[starts], offsets[ends]
+    count = int(np.searchsorted(starts, len(headline), side="left"))
+    return Tokens(hashes, starts, ends, flags, utf8, byte_starts, byte_ends, count)
