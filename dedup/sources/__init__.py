@@ -4,6 +4,6 @@ A reader never lets one bad record stop the rest: what it cannot read comes out 
 place and the reason.
 """
 
-from dedup.sources.jsonl import Line, open_source, read_jsonl
+from dedup.sources.jsonl import Line, Source, open_source, read_jsonl
 
-__all__ = ["Line", "open_source", "read_jsonl"]
+__all__ = ["Line", "Source", "open_source", "read_jsonl"]

@@ -12,15 +12,21 @@ import io
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from dedup.errors import DedupError, InvalidArticle, LimitExceeded
 from dedup.model import Article
 from dedup.sources.fields import article_from_fields
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+#: A stream of bytes that can be looked into (``peek``) before it is read.
+Source = io.BufferedReader | gzip.GzipFile
 
 #: What stands for standard input on a command line, and how it is called in reports.
 STDIN, STDIN_NAME = "-", "<stdin>"
@@ -49,18 +55,20 @@ class Line:
 
 
 @contextmanager
-def open_source(path: str) -> Iterator[IO[bytes]]:
+def open_source(path: str, on_read: Callable[[int], None] | None = None) -> Iterator[Source]:
     """The bytes of a file, or of standard input for ``-``, unpacked where they are gzip.
+
+    ``on_read`` is told how many bytes were taken from the file, each time some are.
 
     Raises:
         OSError: the file cannot be opened.
 
     """
     if path == STDIN:
-        yield _unpacked(sys.stdin.buffer)
+        yield _unpacked(sys.stdin.buffer, on_read)
         return
     with Path(path).open("rb") as file:
-        yield _unpacked(file)
+        yield _unpacked(file, on_read)
 
 
 def source_name(path: str) -> str:
@@ -69,7 +77,7 @@ def source_name(path: str) -> str:
 
 
 def read_jsonl(
-    stream: IO[bytes], name: str, *, max_body_bytes: int = 1_048_576, max_id_bytes: int = 512
+    stream: io.BufferedIOBase, name: str, *, max_body_bytes: int = 1_048_576, max_id_bytes: int = 512
 ) -> Iterator[Line]:
     """Every line of ``stream`` that is not blank; ``name`` is the file's name in reports."""
     for number, raw in _lines(stream):
@@ -86,7 +94,7 @@ def read_jsonl(
         yield Line(name, number, raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw, outcome)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | DedupError]]:
+def _lines(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes | DedupError]]:
     """Numbered lines without their ends; a line over the limit is cut one byte after it, the rest skipped."""
     number = 0
     while True:
@@ -139,29 +147,33 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
-def _unpacked(raw: IO[bytes]) -> IO[bytes]:
-    head = raw.read(len(_GZIP_MAGIC))
-    whole = io.BufferedReader(_Rejoined(head, raw))
-    return gzip.GzipFile(fileobj=whole) if head == _GZIP_MAGIC else whole  # type: ignore[return-value]
+def _unpacked(file: io.BufferedIOBase | BinaryIO, on_read: Callable[[int], None] | None) -> Source:
+    head = file.read(len(_GZIP_MAGIC))
+    whole: io.BufferedReader = io.BufferedReader(_Rejoined(head, file, on_read))
+    return gzip.GzipFile(fileobj=whole) if head == _GZIP_MAGIC else whole
 
 
 class _Rejoined(io.RawIOBase):
     """A stream with the bytes that were read to tell its format put back in front."""
 
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head, self._rest = head, rest
+    def __init__(
+        self, head: bytes, rest: io.BufferedIOBase | BinaryIO, on_read: Callable[[int], None] | None
+    ) -> None:
+        self._head, self._rest, self._on_read = head, rest, on_read
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
         data = self._head or _some(self._rest, len(view))
-        taken, self._head = data[: len(view)], data[len(view) :] if self._head else b""
+        taken, self._head = data[: len(view)], data[len(view) :]
         view[: len(taken)] = taken
+        if self._on_read is not None:
+            self._on_read(len(taken))
         return len(taken)
 
 
-def _some(stream: IO[bytes], size: int) -> bytes:
+def _some(stream: io.BufferedIOBase | BinaryIO, size: int) -> bytes:
     """What is there now, so that lines come through a pipe as they are written."""
     return stream.read1(size) if isinstance(stream, io.BufferedIOBase) else stream.read(size)

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from typing import IO
+import io
 
 from dedup.errors import InvalidArticle, LimitExceeded, Reason
 from dedup.model import Article
 
 
-def read_text(stream: IO[bytes], name: str, *, max_body_bytes: int = 1_048_576) -> Article:
+def read_text(stream: io.BufferedIOBase, name: str, *, max_body_bytes: int = 1_048_576) -> Article:
     """The article in ``stream``, which is UTF-8, with an empty id; leading blank lines are skipped.
 
     Raises:
         InvalidArticle: the bytes are not UTF-8.
-        LimitExceeded: there are more than fit into a body and a headline.
+        LimitExceeded: the body is over ``max_body_bytes``, in bytes of UTF-8.
 
     """
-    limit = 2 * max_body_bytes
-    raw = stream.read(limit + 1)
-    if len(raw) > limit:
-        raise LimitExceeded(
-            f"{name}: text is over the limit of {max_body_bytes} bytes for a body",
-            Reason.BODY_TOO_LARGE,
-            field="body",
-            limit=max_body_bytes,
-        )
-    return text_article(raw, name, max_body_bytes=max_body_bytes)
-
-
-def text_article(raw: bytes, name: str, *, max_body_bytes: int = 1_048_576) -> Article:
-    """As :func:`read_text`, from bytes that were read already."""
+    raw = stream.read(2 * max_body_bytes + 1)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig", "ignore" if len(raw) > 2 * max_body_bytes else "strict")
     except UnicodeDecodeError as error:
         raise InvalidArticle(
-            f"{name}: invalid UTF-8 at byte {error.start + 1}: not a text file", field="body"
+            f"{name}: not a text file: invalid UTF-8 at byte {error.start + 1}", field="body"
         ) from error
-    text = text.replace("\r\n", "\n").lstrip("\n")
-    headline, _, body = text.partition("\n")
-    size = len(body.encode())
-    if size > max_body_bytes:
+    headline, _, body = text.replace("\r\n", "\n").lstrip("\n").partition("\n")
+    if len(raw) > 2 * max_body_bytes or len(body.encode()) > max_body_bytes:
         raise LimitExceeded(
-            f"{name}: body is {size} bytes, over the limit of {max_body_bytes}",
+            f"{name}: body is over the limit of {max_body_bytes} bytes",
             Reason.BODY_TOO_LARGE,
             field="body",
             limit=max_body_bytes,

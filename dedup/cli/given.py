@@ -1,0 +1,50 @@
+"""Articles that a person names on the command line: files, standard input, or ids of stored articles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dedup.config import Settings
+from dedup.errors import DedupError, InvalidArgument
+from dedup.model import Article
+from dedup.sources import Line, open_source, read_jsonl
+from dedup.sources.jsonl import STDIN, source_name
+from dedup.sources.plain import read_text
+
+_JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+
+
+def read_given(path: str, settings: Settings) -> Iterator[Line]:
+    """The articles in a file: JSON Lines, told by the name or a first ``{``, or else one text.
+
+    Raises:
+        OSError: the file cannot be opened.
+        DedupError: it is a text, but not one that can be an article.
+
+    """
+    name = source_name(path)
+    limit = settings.max_body_bytes
+    with open_source(path) as stream:
+        if path.endswith(_JSON_LINES) or stream.peek(1).startswith((b"{", b"\xef\xbb\xbf{")):
+            yield from read_jsonl(stream, name, max_body_bytes=limit, max_id_bytes=settings.max_id_bytes)
+        else:
+            yield Line(name, 1, b"", read_text(stream, name, max_body_bytes=limit))
+
+
+def article_or_id(given: str, settings: Settings) -> Article | str:
+    """The article in the file of that name if there is one, else ``given`` as the id of a stored article.
+
+    Raises:
+        DedupError: the file holds no article, or more than one.
+
+    """
+    if given != STDIN and not Path(given).is_file():
+        return given
+    lines = list(read_given(given, settings))
+    if len(lines) != 1:
+        raise InvalidArgument(f"{source_name(given)} holds {len(lines)} articles; compare takes one a side")
+    outcome = lines[0].outcome
+    if isinstance(outcome, DedupError):
+        raise InvalidArgument(f"{lines[0].place}: {outcome.message}")
+    return outcome

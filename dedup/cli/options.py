@@ -1,0 +1,27 @@
+"""Options that several commands share, and the connection they stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dedup.client import DedupClient
+
+DEFAULT_TARGET, DEFAULT_COLLECTION = "127.0.0.1:7700", "default"
+
+Target = Annotated[
+    str,
+    typer.Option("--target", envvar="DEDUP_TARGET", metavar="HOST:PORT", help="Where the service answers."),
+]
+Collection = Annotated[str, typer.Option("--collection", metavar="NAME", help="The collection to use.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Show at most N; 0 shows all.")]
+
+
+def connect(target: str) -> DedupClient:
+    """A client of the service at ``target``; it connects with the first call."""
+    from dedup.client import DedupClient
+
+    return DedupClient(target)
