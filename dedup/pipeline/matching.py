@@ -168,7 +168,9 @@ class Matcher:
             [alive[t] for t in s.candidates.tolist() if t != a.text and self._in_window(a, alive[t])]
             for a, s in zip(asking, surveys, strict=True)
         ]
-        texts_by_number = await self._load({s.node.text: s for states_ in chosen for s in states_}.values())
+        together = {a.text for a in asking if a.text}
+        wanted_texts = {s.node.text: s for states_ in chosen for s in states_ if s.node.text not in together}
+        texts_by_number = await self._load(wanted_texts.values())
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._pool, self._verify_all, asking, surveys, chosen, around, texts_by_number
@@ -195,10 +197,15 @@ class Matcher:
         around: Sequence[list[Placed]],
         texts: dict[int, ComparableText],
     ) -> list[Matched]:
+        packed = [pack_furniture(s.furniture) for s in surveys]
+        owns = [
+            ready_text(a.tokens, a.digest, furniture, a.sketch, self.parameters)
+            for a, furniture in zip(asking, packed, strict=True)
+        ]
+        # texts that ask together meet with the furniture that this very survey found
+        texts = texts | {a.text: own for a, own in zip(asking, owns, strict=True) if a.text}
         out = []
-        for a, s, states, near in zip(asking, surveys, chosen, around, strict=True):
-            furniture = pack_furniture(s.furniture)
-            own = ready_text(a.tokens, a.digest, furniture, a.sketch, self.parameters)
+        for a, s, own, furniture, states, near in zip(asking, surveys, owns, packed, chosen, around, strict=True):
             found = []
             with stage("verify"):
                 name = a.id.encode()

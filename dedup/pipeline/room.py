@@ -37,11 +37,13 @@ class Placement:
 
     states: dict[int, TextState]
     records: dict[int, clusters.ClusterRecord]
+    moved: dict[int, int]
 
     def cluster(self, text: int) -> tuple[int, clusters.ClusterRecord | None]:
         """Number and record of the cluster of a text."""
         state = self.states.get(text)
         number = state.cluster if state is not None and state.cluster else text
+        number = self.moved.get(number, number)
         return number, self.records.get(number)
 
 
@@ -92,7 +94,16 @@ class Room:
         """Where texts stand now."""
         states = await self.index.texts(sorted(set(texts) - {0}))
         numbers = {s.cluster for s in states.values() if s.cluster}
-        return Placement(states, await self.settler.read_clusters(numbers))
+        records = await self.settler.read_clusters(numbers)
+        moved = {}
+        for number in sorted(numbers - records.keys()):  # merged away between the two reads
+            try:
+                moved[number], record = await self.find_cluster(f"c{number}")
+            except NotFound:
+                continue
+            if record is not None:
+                records[moved[number]] = record
+        return Placement(states, records, moved)
 
     async def clusters(
         self, wanted: Sequence[tuple[int, clusters.ClusterRecord | None]], *, settled: bool = True

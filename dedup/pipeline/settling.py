@@ -238,9 +238,8 @@ class Settler:
             record = clusters.describe(
                 group, before.revision if before else 1, stories.get(index, 0), linked.get(index, ()), names
             )
-            if before is None and record.size == 1 and not record.story and not record.linked:
-                if ids[index] != members[0]:
-                    changes.texts.append((members[0], str(ids[index])))
+            alone = record.size == 1 and not record.story and not record.linked
+            if before is None and alone and ids[index] == members[0]:
                 continue
             if record != before:
                 if before is not None:

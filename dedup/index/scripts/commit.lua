@@ -17,61 +17,73 @@ local function shrink_if(t, evicted, seen)
   if evicted and seen ~= '' and tonumber(evicted) > tonumber(seen) then queue('shrink', t) end
 end
 
+-- First furniture, which others' edges rest on: where it changes the revision moves on, and an edge of this very
+-- call, verified with the new furniture, names the revision before.
+local texts, moved = {}, {}
 for _ = 1, tonumber(ARGV[1]) do
-  local t, revision, seen, replace = ARGV[p], ARGV[p + 1], ARGV[p + 2], ARGV[p + 3]
-  local recheck, furniture, edges = ARGV[p + 4], ARGV[p + 5], tonumber(ARGV[p + 6])
-  p = p + 7
-  local key = base .. 't' .. t
-  local state = call('HMGET', key, 'v', 'ev', 'x')
+  local c = {
+    t = ARGV[p], revision = ARGV[p + 1], seen = ARGV[p + 2], replace = ARGV[p + 3] == '1',
+    recheck = ARGV[p + 4], edges = tonumber(ARGV[p + 6]), first = p + 7,
+  }
+  local furniture = ARGV[p + 5]
+  p = p + 7 + 3 * c.edges
+  local key = base .. 't' .. c.t
+  local state = call('HMGET', key, 'v', 'ev', 'x', 'f')
   if not state[1] or state[3] then
-    p = p + 3 * edges
-    if recheck ~= '' then call('ZREM', base .. 'recheck', t) end
-  elseif state[1] ~= revision then
-    p = p + 3 * edges
-    queue('recheck', t)
-    refused[#refused + 1] = tonumber(t)
+    if c.recheck ~= '' then call('ZREM', base .. 'recheck', c.t) end
+  elseif state[1] ~= c.revision then
+    queue('recheck', c.t)
+    refused[#refused + 1] = tonumber(c.t)
   else
-    local t4 = packed(tonumber(t))
-    local changed = false
-    local again = false
-    if furniture ~= '-' then
+    c.evicted = state[2]
+    texts[#texts + 1] = c
+    if furniture ~= '-' and furniture ~= (state[4] or '') then
       if furniture == '' then call('HDEL', key, 'f') else call('HSET', key, 'f', furniture) end
+      call('HINCRBY', key, 'v', 1)
+      moved[c.t] = true
     end
-    if replace == '1' then
-      local keep = {}
-      for e = 1, edges do keep[packed(tonumber(ARGV[p + 3 * e - 3]))] = true end
-      for _, o in ipairs(call('HKEYS', base .. 'e' .. t)) do
-        if not keep[o] then
-          remove_edge(t, number(o))
+  end
+end
+
+for _, c in ipairs(texts) do
+  local t = c.t
+  local t4 = packed(tonumber(t))
+  local changed, again = false, false
+  if c.replace then
+    local keep = {}
+    for e = 1, c.edges do keep[packed(tonumber(ARGV[c.first + 3 * e - 3]))] = true end
+    for _, o in ipairs(call('HKEYS', base .. 'e' .. t)) do
+      if not keep[o] then
+        remove_edge(t, number(o))
+        changed = true
+      end
+    end
+  end
+  for e = 1, c.edges do
+    local at = c.first + 3 * e - 3
+    local o, o_revision, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    local other = call('HMGET', base .. 't' .. o, 'v', 'ev', 'x')
+    if other[1] and not other[3] then
+      local current = tonumber(other[1]) - (moved[o] and 1 or 0)
+      if current ~= tonumber(o_revision) then again = true
+      else
+        local o4 = packed(tonumber(o))
+        if call('HGET', base .. 'e' .. t, o4) ~= value then
+          call('HSET', base .. 'e' .. t, o4, value)
+          call('HSET', base .. 'e' .. o, t4, value)
           changed = true
         end
+        shrink_if(o, other[2], c.seen)
       end
     end
-    for e = 1, edges do
-      local o, o_revision, value = ARGV[p], ARGV[p + 1], ARGV[p + 2]
-      p = p + 3
-      local other = call('HMGET', base .. 't' .. o, 'v', 'ev', 'x')
-      if other[1] and not other[3] then
-        if other[1] ~= o_revision then again = true
-        else
-          local o4 = packed(tonumber(o))
-          if call('HGET', base .. 'e' .. t, o4) ~= value then
-            call('HSET', base .. 'e' .. t, o4, value)
-            call('HSET', base .. 'e' .. o, t4, value)
-            changed = true
-          end
-          shrink_if(o, other[2], seen)
-        end
-      end
-    end
-    shrink_if(t, state[2], seen)
-    if changed then dirty(t) end
-    if again then
-      queue('recheck', t)
-      refused[#refused + 1] = tonumber(t)
-    elseif recheck ~= '' and call('ZSCORE', base .. 'recheck', t) == recheck then
-      call('ZREM', base .. 'recheck', t)
-    end
+  end
+  shrink_if(t, c.evicted, c.seen)
+  if changed then dirty(t) end
+  if again then
+    queue('recheck', t)
+    refused[#refused + 1] = tonumber(t)
+  elseif c.recheck ~= '' and call('ZSCORE', base .. 'recheck', t) == c.recheck then
+    call('ZREM', base .. 'recheck', t)
   end
 end
 local touched = tonumber(ARGV[p])
