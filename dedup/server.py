@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -28,6 +28,7 @@ from dedup.embedded import EmbeddedValkey
 from dedup.errors import DedupError, InvalidArgument
 from dedup.interceptors import CallInterceptor
 from dedup.observability import configure_logging, get_logger, serve_metrics
+from dedup.pipeline import Pipeline
 from dedup.service import DedupService
 from dedup.v1 import dedup_service_pb2 as pb
 from dedup.v1.dedup_service_pb2_grpc import add_DedupServiceServicer_to_server
@@ -42,10 +43,7 @@ WATCH_TIMEOUT = 2.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-if TYPE_CHECKING:
-    from dedup.pipeline import Pipeline
-
-OpenPipeline = Callable[[Settings], Awaitable["Pipeline"]]
+OpenPipeline = Callable[[Settings], Awaitable[Pipeline]]
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
@@ -128,7 +126,7 @@ def _cannot_listen(address: str, why: str) -> InvalidArgument:
 
 @asynccontextmanager
 async def running_server(
-    settings: Settings, *, open_pipeline: OpenPipeline | None = None
+    settings: Settings, *, open_pipeline: OpenPipeline = Pipeline.open
 ) -> AsyncIterator[str]:
     """A server for the block, ready at its start; gives the address it answers on, ``HOST:PORT``.
 
@@ -146,7 +144,7 @@ async def running_server(
             url = await _start(store)
             stack.push_async_callback(asyncio.to_thread, store.stop)
             settings = settings.model_copy(update={"store": url})
-        pipeline = await (open_pipeline or _open_pipeline)(settings)
+        pipeline = await open_pipeline(settings)
         stack.push_async_callback(pipeline.close)
         server.service.start(pipeline)
         await server.set_health(serving=True)
@@ -156,12 +154,6 @@ async def running_server(
         finally:
             watcher.cancel()
             await server.drain()
-
-
-async def _open_pipeline(settings: Settings) -> Pipeline:
-    from dedup.pipeline import Pipeline  # noqa: PLC0415 - compiles and takes a second; the port is bound first
-
-    return await Pipeline.open(settings)
 
 
 async def _start(store: EmbeddedValkey) -> str:
@@ -250,7 +242,7 @@ def run(settings: Settings) -> int:
 
 
 @contextmanager
-def background_server(settings: Settings, *, open_pipeline: OpenPipeline | None = None) -> Iterator[str]:
+def background_server(settings: Settings, *, open_pipeline: OpenPipeline = Pipeline.open) -> Iterator[str]:
     """As :func:`running_server`, in a thread of its own: for programs that are not asynchronous."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="dedup-server", daemon=True)

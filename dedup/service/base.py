@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from dedup.config import Settings
 from dedup.convert.incoming import Incoming, has_markup
 from dedup.errors import StoreUnavailable
 from dedup.model import Article
+from dedup.pipeline import Pipeline
 from dedup.v1 import article_pb2
 from dedup.v1.dedup_service_pb2_grpc import DedupServiceServicer
-
-if TYPE_CHECKING:
-    from dedup.pipeline import Pipeline
 
 
 class Methods(DedupServiceServicer):
