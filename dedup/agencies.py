@@ -78,6 +78,7 @@ LATIN: _Names = {
     "Kyodo News": ("Kyodo", SURE),
     "PA": ("PA", RISKY),
     "PA Media": ("PA", SURE),
+    "PA Sport": ("PA", SURE),
     "Press Association": ("PA", RISKY),
     "UPI": ("UPI", SHORT),
     "United Press International": ("UPI", SURE),
@@ -172,7 +173,6 @@ ARABIC: _Names = {
 URDU_PERSIAN: _Names = {
     "فرانس پرس": ("AFP", SURE),
     "اے ایف پی": ("AFP", SURE),
-    "رویترز": ("Reuters", SURE),
     "رائٹرز": ("Reuters", SURE),
     "روئٹرز": ("Reuters", SURE),
     "آسوشیتدپرس": ("AP", SURE),
@@ -201,7 +201,6 @@ SCRIPTS = (LATIN, CYRILLIC, HAN_KANA, ARABIC, URDU_PERSIAN, DEVANAGARI)
 
 #: Signs before a name that make it a handle, a share or a rapper.
 _NOT_BEFORE = "$@#&_"
-_BRIEF = 300  # a byline has too few letters to tell Arabic from Urdu by
 _PROCLITICS = "لوبـ"
 
 
@@ -209,15 +208,24 @@ def _branching(names: Iterable[str], boundary: str) -> re.Pattern[str]:
     """A regular expression for ``names``, longest first, that branches on the first letter."""
     by_letter: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda each: (-len(each), each)):
-        by_letter.setdefault(name[0], []).append(re.escape(name[1:]))
+        by_letter.setdefault(name[0], []).append(re.escape(name[1:]).replace("\\ ", "\\s"))
     branches = (f"{letter}(?:{'|'.join(rests)}){boundary}" for letter, rests in sorted(by_letter.items()))
     return re.compile("|".join(branches))
 
 
 _LATIN = _branching(LATIN, r"(?![A-Za-z0-9À-ɏ_])")
 _CYRILLIC = _branching(CYRILLIC, r"(?![A-Za-z0-9Ѐ-ӿ])")
-#: "共同" alone means "joint": it counts only where it closes a bracket, or is joined to another agency's name.
-_HAN_KANA = _branching(HAN_KANA, r"(?![Ａ-Ｚａ-ｚ])(?:(?<!共同)|(?=[】）)\]］=＝]))")
+#: "共同" alone means "joint": it counts only behind a colon, a slash or a comma, or before a bracket.
+_HAN_KANA = _branching(HAN_KANA, r"(?![Ａ-Ｚａ-ｚ])(?:(?<!共同)|(?<=[：:／/＝=、・]共同)|(?=[】）)\]］=＝]))")
+
+
+def fold_arabic(text: str) -> str:
+    """``text`` with the letters that Arabic, Persian and Urdu write differently made equal; offsets stay."""
+    return text.replace("ي", "ی").replace("ى", "ی").replace("ك", "ک")
+
+
+_FOLDED_ARABIC = {fold_arabic(name): meant for name, meant in ARABIC.items()}
+_FOLDED_URDU = {fold_arabic(name): meant for name, meant in URDU_PERSIAN.items()}
 
 
 def mentions(text: str) -> list[Mention]:
@@ -237,16 +245,15 @@ def mentions(text: str) -> list[Mention]:
 
 def _other_scripts(text: str, found: list[Mention]) -> None:
     """Mentions outside the Latin script, looked for where a letter occurs that texts with such names have."""
-    brief = len(text) < _BRIEF
     if "о" in text or "а" in text or "С" in text or "А" in text or "е" in text:
         _by_pattern(_CYRILLIC, CYRILLIC, text, found)
     if "社" in text or "ロ" in text or "通" in text or "共" in text or "路" in text or "Ａ" in text:
         _by_pattern(_HAN_KANA, HAN_KANA, text, found)
-    if "ا" in text or "ر" in text or "ب" in text or "و" in text:
-        if brief or "ي" in text or "ة" in text:
-            _by_name(ARABIC, text, found)
-        if brief or "ی" in text or "ے" in text:
-            _by_name(URDU_PERSIAN, text, found)
+    if "ا" in text or "ر" in text or "ب" in text or "پ" in text:
+        folded = fold_arabic(text)
+        _by_name(_FOLDED_ARABIC, folded, found)
+        if "ے" in text or "ہ" in text or "پ" in text or "ٹ" in text:
+            _by_name(_FOLDED_URDU, folded, found)
     if "य" in text or "प" in text or "श" in text:
         _by_name(DEVANAGARI, text, found)
 
@@ -260,7 +267,8 @@ def _by_pattern(pattern: re.Pattern[str], names: _Names, text: str, found: list[
             text[start - 1] in _NOT_BEFORE or (_is_latin(text[start - 1]) and _is_latin(text[start]))
         ):
             continue
-        agency, clarity = names[match.group()]
+        name = match.group()
+        agency, clarity = names.get(name) or names[" ".join(name.split())]
         found.append(Mention(agency, start, at, clarity))
         taken += 1
         if taken == MOST_MENTIONS:

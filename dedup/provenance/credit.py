@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dedup import agencies
-from dedup.agencies import SURE, mentions
+from dedup.agencies import SURE, fold_arabic, mentions
 from dedup.model import Article, Credit, CreditPlace
 from dedup.provenance.places import place_of
 from dedup.provenance.plain import PLAIN, plain_credits
@@ -43,9 +43,11 @@ def credits(article: Article) -> tuple[Credit, ...]:
     return tuple(found + in_text)
 
 
-_SEGMENT = re.compile(r"[^,/|()&+·•–—;:]+?(?=\s+(?:and|y|et|und|e|with)\s|\s+-\s|[,/|()&+·•–—;:]|$)")
+_SEGMENT = re.compile(
+    r"[^,/|()&+·•–—;:、；・]+?(?=\s+(?:and|y|et|und|e|with|avec|con|com|mit)\s|\s+-\s|[,/|()&+·•–—;:、；・]|$)"
+)
 _LEAD = re.compile(
-    r"\s*(?:(?:by|par|por|von|di|da|de|from|with|and|y|et|und|e|the|la|-|staff|agencia|agence|photo)\s+|l['’]|\W+)*",
+    r"\s*(?:(?:by|par|por|von|di|da|de|from|with|avec|con|com|mit|and|y|et|und|e|the|la|-|staff|agencia|agence|photo)\s+|l['’]|\W+)*",
     re.IGNORECASE,
 )
 _STAFF = re.compile(
@@ -54,7 +56,7 @@ _STAFF = re.compile(
 )
 #: Names as they stand in bylines and as outlets, in lower case.
 BYLINE_NAMES: dict[str, str] = {
-    name.casefold(): agency
+    fold_arabic(name.casefold()): agency
     for script in agencies.SCRIPTS
     for name, (agency, _) in script.items()
     if name not in ("Reuter", "REUTER")
@@ -62,7 +64,7 @@ BYLINE_NAMES: dict[str, str] = {
 _BYLINE_PLAIN = re.compile(
     r"\b(?:news\s|wire\s)?(?:agencies|agencias|agences|agenturen|agenzie|agências|wire services|news services)\b"
     r"(?!\s+(?:de|of|for)\b)"
-    r"|وكالات|ایجنسیاں|综合外电",
+    r"|و[كک]الات|ا[یي]جنس[یي]اں|综合外电|綜合外電",
     re.IGNORECASE,
 )
 _LONGEST_BYLINE = 2000
@@ -78,7 +80,7 @@ def _credits_of_byline(byline: str, found: list[Credit], seen: set[tuple[str, Cr
         lead = _LEAD.match(byline, segment.start(), segment.end())
         start = lead.end() if lead is not None else segment.start()
         name = byline[start : segment.end()].rstrip()
-        agency = BYLINE_NAMES.get(name.rstrip(".").casefold())
+        agency = BYLINE_NAMES.get(fold_arabic(name.rstrip(".").casefold()))
         if agency is None and (staff := _STAFF.search(name)) is not None:
             name = name[: staff.start()]
             agency = BYLINE_NAMES.get(name.casefold())

@@ -14,16 +14,18 @@ _LONGEST = 90  # of a dateline before the name, and of a byline on a line of its
 
 _HAN = "\u2e80"  # letters above it: scripts without spaces
 _UNCASED = "\u0590"  # letters above it: scripts without capitals
-_DASH = frozenset("-–—―─_:：ー−")
+_DASH = tuple("-–—―─_:：ー−")
 _LOWERCASE_IN_PLACES = frozenset(
-    "de la le les el los las du des da do dos das di del della dei van von am im an der den die and the of on in "
-    "al bin st y e et und i и в на г от jan feb mar apr may jun jul aug sep sept oct nov dec janv févr mars avril "
-    "mai juin juil août janvier février juillet septembre octobre novembre décembre ene abr ago dic enero febrero "
-    "marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre janeiro fevereiro março maio junho "
-    "julho setembro outubro novembro dezembro gen mag giu lug set ott gennaio febbraio aprile maggio giugno luglio "
-    "settembre ottobre dicembre januar februar märz april juni juli august september oktober dezember января "
-    "февраля марта апреля мая июня июля августа сентября октября ноября декабря січня лютого березня квітня травня "
-    "червня липня серпня вересня жовтня листопада грудня th nd rd am pm gmt est ist utc".split()
+    """de la le les el los las du des da do dos das di del della dei van von am im an der den die and the of on in al
+    bin st y e et und i и в на г от th nd rd am pm gmt est ist utc
+    jan feb mar apr may jun jul aug sep sept oct nov dec janv févr mars avril mai juin juil août janvier février juillet
+    septembre octobre novembre décembre fév avr aoû déc ene abr ago dic enero febrero marzo abril mayo junio julio
+    agosto septiembre octubre noviembre diciembre fev set out dez janeiro fevereiro março maio junho julho
+    setembro outubro novembro dezembro gen mag giu lug
+    ott gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre
+    okt januar februar märz april juni juli august september oktober dezember
+    января февраля марта апреля мая июня июля августа сентября октября ноября декабря
+    січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня""".split()
 )
 _WORD = re.compile(r"[^\W_]+")
 _CLOSE = re.compile(r"([^()（）\[\]\n]{0,40})[)）\]]\s*")
@@ -31,7 +33,7 @@ _PHOTO_INSIDE = re.compile(r"photo|foto|getty|archiv|file|pool|imag", re.IGNOREC
 _DESK = re.compile(r"\s?(?:Health|Breakingviews|Life!|News|Newswire|Español|TVNS|tmn|news aktuell)?\s?$")
 _BARE_DATELINE = re.compile(r"(?:\.RU|[-–][A-Za-zА-Яа-я.]{2,12})?\s*(?:[-–—―:]|--|\.\s?[-–—])\s+\S")
 _NAME_FIRST = re.compile(r",\s(?:[A-Z][a-z]{2,8}\s\d{1,2}|\d{1,2}\s[а-я]{3,8})[.,]\s")
-_WIRED = re.compile(r"[^。，\n]{0,18}[电電](?![视視影话話子力台])")
+_WIRED = re.compile(r"[^。，\n]{0,18}(?:[电電](?![视視影话話子力台])|\d\s?日\s?[-–—])")
 _LENTICULAR = re.compile(r"[^】］\]）)\n]{0,12}[】］\]）)]\s*\S")
 
 
@@ -68,7 +70,7 @@ def _is_in_brackets(here: Around, place: str, inside: str) -> bool:
     if close is None or len(inside) > 60 or _PHOTO_INSIDE.search(inside + close.group(1)):
         return False
     trailer, rest = close.group(1), here.after[close.end() :]
-    dashed = rest[:1] != "" and rest[0] in _DASH
+    dashed = rest.lstrip(".")[:1] in _DASH
     if inside and inside[-1] not in "/,،+&=-–;":
         return False
     if trailer and not dashed and not _DESK.match(trailer) and trailer.lstrip()[:1] not in tuple("/,،+&="):

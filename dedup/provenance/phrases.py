@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dedup.agencies import RISKY, SURE, Mention
+from dedup.agencies import RISKY, SURE, Mention, fold_arabic
 
 #: How far before a name a phrase may begin.
 SPAN = 80
@@ -109,10 +109,12 @@ _SLAVIC = re.compile(
 )
 #: Arabic, Persian, Urdu
 _ARABIC = re.compile(
-    r"""(?:وكالة|لوكالة|وكالات|لوكالتي|وكالتي|بحسب|حسب|وفقا\sل|وفقاً\sل|وفق|نقلت|ذكرت|قالت|أفادت|وقالت|وذكرت|وأفادت|نقلا\sعن|نقلاً\sعن|عن
+    fold_arabic(
+        r"""(?:وكالة|لوكالة|وكالات|لوكالتي|وكالتي|بحسب|حسب|وفقا\sل|وفقاً\sل|وفق|نقلت|ذكرت|قالت|أفادت|وقالت|وذكرت|وأفادت|نقلا\sعن|نقلاً\sعن|عن
         |أبلغ|أخبر|صرح|تصريحات\sل|تصريح\sل|مقابلة\sمع|مع|گزارش|نقل\sاز|خبرگزاری|(?:قال|وقال|قالوا|وقالوا)[^.\n]{0,30}\sل
         |خبر\sرساں\s(?:ادارے|ایجنسی)|نیوز\sایجنسی)
-        \s?(?:أنباء\s|الأنباء\s|لوكالة\s|وكالة\s)?[ـ]?\s?[«"“(]?\s?$""",
+        \s?(?:أنباء\s|الأنباء\s|لوكالة\s|وكالة\s)?[ـ]?\s?[«"“(]?\s?$"""
+    ),
     re.VERBOSE,
 )
 _HAN = re.compile(
@@ -160,14 +162,18 @@ _AFTER = re.compile(
     r"|заявил[аи]?|уточнил[аи]?|сказали|повідомив|повідомляє|розповів)\b"
     # Turkish
     r"|[’']?(?:nin|nın|ye|ya|in|e)?\s(?:haber\sajansı\w*|haberine|aktardığına|konuşan|göre)"
-    # Arabic, Persian, Urdu, Hindi
-    r"|[»\"”]?\s?(?:عن|أن\b|للأنباء|في\sتقرير|منتشر|نوشت|گزارش|اعلام|به\sنقل|خبر\sداد)"
-    r"|\s(?:کے\sمطابق|نے\s(?:کہا|بتایا|رپورٹ|خبر|ذرائع)|کو\s(?:بتایا|دیے)|سے\s(?:بات|گفتگو)|کی\sرپورٹ|کے\sحوالے)"
+    # Hindi
     r"|\s(?:से\s(?:कहा|बातचीत|बात)|को\sबताया|के\sमुताबिक|के\sअनुसार|की\sरिपोर्ट|के\sहवाले|द्वारा)"
     # Korean, Chinese, Japanese
     r"|\s?통신[^.\n]{0,60}(?:보도|전했|따르면|밝혔)"
     r"|(?:通信|通訊社|通讯社|社)?[^。，、\n]{0,12}?(?:报道|報導|報道|[称稱](?![为為])|消息|引述|援引|透露|指出|获悉|獲悉|发稿|發稿"
     r"|[电電]\s|によると|によれば|に対し|に語|が伝え|が報じ|は[^。\n]{0,40}(?:報じ|伝え))"
+)
+_AFTER_ARABIC = re.compile(
+    fold_arabic(
+        r"[»\"”]?\s?(?:عن|أن\b|للأنباء|في\sتقرير|منتشر|نوشت|گزارش|اعلام|به\sنقل|خبر\sداد)"
+        r"|\s(?:کے\sمطابق|نے\s(?:کہا|بتایا|رپورٹ|خبر|ذرائع)|کو\s(?:بتایا|دیے)|سے\s(?:بات|گفتگو)|کی\sرپورٹ|کے\sحوالے)"
+    )
 )
 _AGENCY_SAID_AFTER = re.compile(_AGENCY_SAID)
 _SURE_SAID = re.compile(
@@ -201,6 +207,7 @@ def hands_over(mention: Mention, left: str, right: str, last: str, cue: str) -> 
         return _AFTER_RISKY.match(right) is not None
     return (
         _AFTER.match(right) is not None
+        or (right[1:3] > "\u0590" and _AFTER_ARABIC.match(fold_arabic(right)) is not None)
         or (mention.clarity == SURE and _SURE_SAID.match(right) is not None)
         or (last == "agency" and _SAID_OF_AGENCY.match(right) is not None)
     )
@@ -223,5 +230,5 @@ def _taken_from(left: str, last: str, cue: str) -> bool:
     if "\u0400" <= letter <= "\u052f":
         return _SLAVIC.search(left) is not None
     if "\u0590" < letter < "\u0780":
-        return _ARABIC.search(left) is not None
+        return _ARABIC.search(fold_arabic(left)) is not None
     return letter > "\u2e80" and _HAN.search(left) is not None

@@ -54,6 +54,7 @@ _ABOUT = re.compile(
             |shareholders?|building|headquarters|Institute\b|terminals?\b|subsidiary
             |system\b|speakers?\b|announce(?:ment|r)|turnpike|President\b|officials?\b|leaders?\b|fans?\b
             |leadership|workers?\b|supporters?|chief\b|chairman|government|party\b|lawmakers?|senator
+            |officers?\b|[Cc]ommissioner|[Ss]pokes|troops|soldiers|[Pp]olice|[Aa]ssembly|[Cc]ourt|High\sCourt|CM\b|Congress\b|[Bb]oard\b
             |Hydraulics|Imaging|Precision|Rocky|Dhillon|code\b|number\b|platforms?\b|payments?\b|transactions?)
       | \s(?:reported|posted|reports)\s[^.\n]{0,40}(?:profits?|revenues?|earnings|results|income|loss|losses)\b
     )""",

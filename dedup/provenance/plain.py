@@ -24,17 +24,17 @@ _MOST = 20  # occurrences of the word looked at
 
 #: Occurs in every text that credits plain agencies; begins with letters that are not frequent.
 _HINT = re.compile(
-    r"g(?:enci[ea]|ences|entur|enzie|ênci)|G(?:ENCI|ÊNCI|ENCES)|wire serv|Wire serv|гентств|كالات|جنسیا|外[电電]"
+    r"g(?:enci[ea]|ences|entur|enzie|ênci)|G(?:ENCI|ÊNCI|ENCES)|wire serv|Wire serv|гентств|[كک]الات|جنس[یي]ا|外[电電]"
 )
 _NOUN = re.compile(
     r"(?<![A-Za-zÀ-ɏ])(?:(?:[Nn]ews |[Ww]ire )?[Aa]gencies|(?:NEWS )?AGENCIES|[Ww]ire services"
     r"|[Aa]gencias(?: internacionales)?|AGENCIAS|[Aa]gences(?: de presse)?|AGENCES|[Aa]genturen|[Aa]genturmaterial"
     r"|[Aa]genzie|[Aa]gências(?: internacionais)?|AGÊNCIAS(?: INTERNACIONAIS)?)(?![A-Za-zÀ-ɏ])"
-    r"|(?:информ)?агентств(?!\w)|(?<!\w)(?:ال)?وكالات(?!\w)|ایجنسیا ?ں(?!\w)|综合外电|綜合外電"
+    r"|(?:информ)?агентств(?!\w)|(?<!\w)(?:ال)?و[كک]الات(?!\w)|ا[یي]جنس[یي]ا ?ں(?!\w)|综合外电|綜合外電"
 )
 
 _DATELINE_END = re.compile(r"(?:\s?[/,،+][^()\n]{1,60})?\s?\)\s?(?:[-–—:.]{1,3}\s?\S|[^\sa-z.,;)])")
-_DATELINE_LIST = re.compile(r"(?:[^()\n]{0,90}[/,،+&]\s?)?(?:نیوز|خبر|[Nn]ews)?\s?$")
+_DATELINE_LIST = re.compile(r"(?:[^()\n]{0,90}[/,،+&]\s?)?(?:ن[یي]وز|خبر|[Nn]ews)?\s?$")
 _BY_AND = re.compile(
     r"(?:^|.{0,40}[|/,–—-]|.{0,40}\b(?:staff|staffs|writers?|reporters?|correspondents?|desk|monitor|bureau|redacción|rédaction"
     r"|redação|redaktion|redazione|AFP|AP|Reuters|EFE|dpa)\s(?:and|y|et|e|und|with|avec|con))\s?$",
@@ -103,7 +103,7 @@ def _is_dateline(before: str, after: str) -> bool:
     place = before[:opened]
     if before[opened] == ")" and place[:1] < "\u0590":
         return False
-    return len(place) < 80 and "خیبر" not in before[opened:] and is_place(place)
+    return len(place) < 80 and is_place(place)
 
 
 def _is_byline(before: str, after: str) -> bool:

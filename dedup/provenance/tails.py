@@ -6,7 +6,7 @@ import re
 
 from dedup.agencies import RISKY, SURE
 from dedup.model import CreditPlace
-from dedup.provenance.heads import expands
+from dedup.provenance.heads import expands, is_place
 from dedup.provenance.window import Around
 
 _LONGEST_CAPTION = 60  # of a caption in the lower half, where a longer line is the end of a report
@@ -17,25 +17,25 @@ _DASH_END = re.compile(r"(?:^|[\s\d.!?\"”’»…)\]])[-–—―─|/]{1,2}\s
 _AFTER_DASH = re.compile(r"(?:\s?[/,+-]\s?[\w ]{1,20}){0,3}[\W_]{0,3}$")
 _SENTENCE_END = re.compile(r"[.!?。][\"”’»)]{0,2}\s+(?:[a-z]{1,4}/){0,4}$")
 _SOURCE = re.compile(
-    r"""(?:\b(?:sources?|fuentes?|fontes?|quellen?|bron|(?:ek\s)?kaynak(?:lar)?|sursa|źródło|zdroj|источник(?:и)?
-        |джерело|outras\sfontes
-        |contributing|copyright(?:\s\(c\))?(?:\s\d{4})?|originally\sappeared\s(?:at|on|in)|with\s(?:the|(?:a\s)?files?\sfrom
-        |reports?\sfrom|a\sreport\sfrom|reporting\s(?:from|by)|inputs?\sfrom|information\sfrom|additional\sinputs?\sfrom)
-        |(?:con|incluye)\s(?:información|datos|informaciones)\sde|com\s(?:informações|informação)\s(?:da|do|de)|avec\sl['’]
-        |mit\smaterial\s(?:von|der)|con\sinformazioni\sda)
-      | ©(?:\s?\d{4})? | المصدر | المصادر | ذریعہ | منبع | 来源 | 來源 | 出典 | 资料来源 )
-      (?:\s?[:：•|/-]|\s)\s?(?:وكالة\s|agencia\s|agência\s|agence\s|the\s|l['’]|la\s)?
+    r"""(?:(?:\b(?:sources?|fuentes?|fontes?|quellen?|bron|(?:ek\s)?kaynak(?:lar)?|sursa|źródło|zdroj|источник(?:и)?|джерело
+          |contributing) | المصدر | المصادر | ذریعہ | منبع | 来源 | 來源 | 出典 | 资料来源 )\s?[:：•|/-]\s?
+      | \b(?:copyright(?:\s\(c\))?(?:\s\d{4})?|originally\sappeared\s(?:at|on|in)|with\s(?:(?:a\s)?files?\sfrom
+          |reports?\sfrom|a\sreport\sfrom|reporting\s(?:from|by)|inputs?\sfrom|information\sfrom|additional\sinputs?\sfrom)
+          |(?:con|incluye)\s(?:información|datos|informaciones)\sde|com\s(?:informações|informação)\s(?:da|do|de)
+          |mit\smaterial\s(?:von|der)|con\sinformazioni\sda):?\s
+      | ©(?:\s?\d{4})?\s | المصدر\s)
+      (?:و[كک]الة\s|agencia\s|agência\s|agence\s|the\s|l['’]|la\s)?
       (?:[\w.&'’ -]{1,40}(?:[,/;]|\sand|\sy|\set|\se|\sund|،)\s?){0,4}(?:the\s)?$""",
     re.VERBOSE | re.IGNORECASE,
 )
 _LIST_CUES = frozenset(
     "and y et e und with avec con com mit z cu por source sources fuente fuentes fonte fontes quelle quellen bron "
     "kaynak kaynaklar sursa źródło zdroj источник источники джерело contributing copyright from at on in by de da do "
-    "di von der the l la المصدر المصادر وكالة ذریعہ منبع agencia agência agence c".split()
+    "di von der the l la المصدر المصادر وكالة وکالة ذریعہ منبع agencia agência agence c".split()
 )
 _LIST_MARKS = frozenset(":：•|/-,;،©")
 _WITH = re.compile(
-    r"""(?:^|[\s(\[/–—-])(?:with|avec|con|com|mit|z|cu|Por:)\s(?:the\s|l['’]|la\s)?
+    r"""(?:^|[\s(\[/–—-])(with|avec|con|com|mit|z|cu|Por:)\s(?:the\s|l['’]|la\s)?
         (?:[\w.&'’ -]{1,30}(?:[,/;]|\sand|\sy|\set|\se|\sund)\s?){0,4}(?:the\s)?$""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -63,11 +63,15 @@ def line_ending(here: Around, mark: str, last: str, cue: str) -> CreditPlace | N
             return CreditPlace.TEXT
         if _DASH_END.search(before[-12:]) and (short != RISKY or here.last_line):
             return _under_picture_or_text(here)
-        if _SENTENCE_END.search(before[-30:]) and (short == SURE or here.last_line):
+        if _SENTENCE_END.search(before[-30:]) and (
+            short == SURE or here.last_line or (short != RISKY and here.late)
+        ):
             return _under_picture_or_text(here)
     if here.in_headline:
         return None
-    if (mark in _LIST_MARKS or cue in _LIST_CUES or last in _LIST_CUES) and _names_source(here):
+    if (mark in _LIST_MARKS or cue in _LIST_CUES or last in _LIST_CUES or last.isdigit()) and _names_source(
+        here
+    ):
         return CreditPlace.TEXT
     return _closing_list(here)
 
@@ -77,11 +81,14 @@ def _names_source(here: Around) -> bool:
     before = here.before[-110:]
     if _SOURCE.search(before) is not None:
         return True
-    return (
-        len(here.before) < 110
-        and _WITH_END.match(here.after) is not None
-        and _WITH.search(before) is not None
-    )
+    if len(here.before) >= 110 or _WITH_END.match(here.after) is None:
+        return False
+    joined = _WITH.search(before)
+    if joined is None:
+        return False
+    # "THE POST with AFP" and "... he said. With AFP", not "pay with UPI"
+    head = before[: joined.start(1)].rstrip()
+    return not head.strip("-–—|(/[ ") or head[-1] in '([/–—-|.!?”"»' or is_place(head.rpartition("(")[2])
 
 
 def _closing_list(here: Around) -> CreditPlace | None:

@@ -41,8 +41,8 @@ class Around:
 def around(text: str, body: int, mention: Mention) -> Around:
     """The surroundings of ``mention`` in ``text``, whose body starts at ``body``."""
     start, end = mention.start, mention.end
-    left = text[max(0, start - REACH) : start]
-    right = text[end : end + REACH]
+    left = text[max(0, start - REACH) : start].replace("\xa0", " ")
+    right = text[end : end + REACH].replace("\xa0", " ")
     before = left[left.rfind("\n") + 1 :]
     stop = right.find("\n")
     after = right if stop < 0 else right[:stop]
