@@ -51,14 +51,17 @@ fi
 
 # Wait until the container of a service is healthy.
 wait_healthy() {
-    local id health=none
-    for _ in $(seq 180); do
-        id=$(compose ps -q "$1")
-        health=$(docker inspect --format '{{.State.Health.Status}}' "$id" 2>/dev/null || echo none)
-        [ "$health" != healthy ] || return 0
-        sleep 1
+    local id health until=$((SECONDS + 180))
+    id=$(compose ps -q "$1")
+    while [ "$SECONDS" -lt "$until" ]; do
+        health=$(docker inspect --format '{{.State.Health.Status}} {{.RestartCount}}' "$id")
+        case $health in
+        "healthy "*) return 0 ;;
+        *" "[0-2]) sleep 1 ;;
+        *) fail "$1 ends and is started again" ;;
+        esac
     done
-    fail "$1 is $health after 180 seconds"
+    fail "$1 is not healthy after 180 seconds"
 }
 
 bring_up() {
