@@ -47,7 +47,7 @@ class Stored:
 
     ``text`` is 0 where the article is not comparable; ``new_text`` tells that its postings were stored now and
     ``lists`` holds what they met; ``previous`` is the text it carried before, 0 if none; ``edges`` are given for
-    a canceled article.
+    a canceled article. ``sequence`` marks the moment.
     """
 
     outcome: str
@@ -59,6 +59,7 @@ class Stored:
     previous: int
     lists: NDArray[np.uint32]
     edges: list[Edge]
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ class RedisIndex:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    async def ingest(self, arrivals: Sequence[Arrival], now: float) -> tuple[int, list[Stored]]:
-        """Store articles in order; the sequence number of this moment, and what happened to each."""
+    async def ingest(self, arrivals: Sequence[Arrival], now: float) -> list[Stored]:
+        """Store articles in order; what happened to each."""
         arguments: list[Argument] = [int(now * 1000), self._landmarks]
         for a in arrivals:
             arguments += (
@@ -111,18 +112,17 @@ class RedisIndex:
                 a.postings,
                 a.payload,
             )
-        sequence, answers = await self._run("ingest", *arguments)
-        return sequence, [self._stored(answer) for answer in answers]
+        return [self._stored(answer) for answer in await self._run("ingest", *arguments)]
 
     @staticmethod
     def _stored(answer: list[Any]) -> Stored:
-        outcome, number, text, head, new, revision, previous, lists, flat = answer
+        outcome, number, text, head, new, revision, previous, lists, flat, sequence = answer
         edges = [
             records.decode_edge(text, int.from_bytes(other, "little"), value)
             for other, value in zip(flat[::2], flat[1::2], strict=True)
         ]
         found = np.frombuffer(lists, np.uint32)
-        return Stored(outcome.decode(), number, text, head, bool(new), revision, previous, found, edges)
+        return Stored(outcome.decode(), number, text, head, bool(new), revision, previous, found, edges, sequence)
 
     async def commit(
         self,

@@ -62,7 +62,6 @@ class Batch:
     """Articles recorded together."""
 
     items: list[Item]
-    sequence: int
     matched: dict[int, Matched] = field(default_factory=dict)
     states: dict[int, TextState] = field(default_factory=dict)
 
@@ -83,8 +82,8 @@ class Ingest:
         loop = asyncio.get_running_loop()
         ready = await loop.run_in_executor(self._pool, prepare_batch, articles, self._room.parameters, now)
         with stage("record"):
-            sequence, stored = await self._index.ingest([a for _, a in ready], now)
-        batch = Batch([_item(p, s) for (p, _), s in zip(ready, stored, strict=True)], sequence)
+            stored = await self._index.ingest([a for _, a in ready], now)
+        batch = Batch([_item(p, s) for (p, _), s in zip(ready, stored, strict=True)])
         await self._match(batch)
         await self._commit(batch)
         changes = await self._settle(batch)
@@ -111,10 +110,10 @@ class Ingest:
             if state is None or state.dead:
                 continue
             stored = Stored(
-                "created", record.number, record.text, b"", True, state.revision, 0, lists, []
+                "created", record.number, record.text, b"", True, state.revision, 0, lists, [], sequence
             )
             item = Item(ready, stored, record.decided, None, record.decision, record.arrival)
-            batch = Batch([item], sequence)
+            batch = Batch([item])
             await self._match(batch)
             await self._commit(batch)
 
@@ -189,7 +188,7 @@ class Ingest:
                 TextCommit(
                     item.stored.text,
                     item.stored.revision,
-                    batch.sequence,
+                    item.stored.sequence,
                     False,
                     "",
                     matched.furniture or None,

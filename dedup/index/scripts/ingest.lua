@@ -4,7 +4,8 @@
 --   4 content hash (8)            5 version ('' none)       6 version time ('' none)
 --   7 flags ('1' comparable)      8 digest of the body (16) 9 carrier without its number (29)
 --   10 postings, 6 bytes each     11 payload of the record
--- Answer for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges}
+-- Answer for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges,
+-- sequence}; a landmark pushed out after that sequence may still stand among the texts found
 local now, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local names, digests, postings = open_table('n'), open_table('d'), open_table('p')
 
@@ -137,8 +138,8 @@ local function older(new_version, new_time, version, time)
   return false
 end
 
+sequence = tonumber(call('HGET', COUNTERS, 'seq') or 0)
 local answers = {}
-local last = {}
 for a = 3, #ARGV, 11 do
   local hash, id, status, content = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   local version, version_time, flags = ARGV[a + 4], ARGV[a + 5], tonumber(ARGV[a + 6])
@@ -243,7 +244,8 @@ for a = 3, #ARGV, 11 do
     end
     answer = {outcome, n, t, head .. slot, fresh, revision, previous, found, {}}
   end
+  answer[10] = sequence
   answers[#answers + 1] = answer
 end
 close_tables()
-return {tonumber(call('HGET', COUNTERS, 'seq') or 0), answers}
+return answers
