@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        outcome = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        outcome = app(list(given), prog_name="dedup", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         return _failed(_usage(error))

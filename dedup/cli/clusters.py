@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from dedup.cli.console import output, report, say, shorten
+from dedup.cli.console import report, say, shorten, show_table
 from dedup.cli.fields import minute, to_object
 from dedup.cli.find import article_line
 from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Limit, Target, connect
-from dedup.cli.views import plain_table
 from dedup.sources.formats import to_line
 
 
@@ -36,24 +35,26 @@ def run(
     """
     with connect(target) as client:
         found = client.list_clusters(min_size=min_size, collection=collection)
-        table = plain_table("cluster", "size", "first", "origin", "represented by", right=("size",))
-        count = 0
+        rows = []
         for cluster in islice(found, limit or None):
-            count += 1
             if as_json:
                 members = client.list_cluster_articles(cluster.id, collection=collection)
                 ids = [member.article.id for member in members]
                 say(to_line({**to_object(cluster), "articles": ids}))
                 continue
-            table.add_row(
-                shorten(cluster.id, 20),
-                str(cluster.size) + ("" if cluster.settled else "?"),
-                minute(cluster.first_published),
-                shorten(cluster.origin.name or ", ".join(cluster.agencies), 12),
-                article_line(client, cluster.representative, collection),
+            rows.append(
+                [
+                    cluster.id,
+                    str(cluster.size) + ("" if cluster.settled else "?"),
+                    minute(cluster.first_published),
+                    shorten(cluster.origin.name or ", ".join(cluster.agencies), 16),
+                    article_line(client, cluster.representative, collection),
+                ]
             )
         more = limit and next(found, None) is not None
-    if not as_json:
-        output().print(table if count else f"no clusters of {min_size} or more articles")
+    if rows:
+        show_table(("cluster", "size", "first", "origin", "represented by"), rows, right=("size",))
+    elif not as_json:
+        say(f"no clusters of {min_size} or more articles")
     if more:
         report(f"first {limit} shown; --limit 0 shows all")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Protocol
 
@@ -24,6 +24,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 #: Columns where output is no terminal.
 PLAIN_WIDTH = 100
@@ -69,6 +70,15 @@ def report(text: str) -> None:
     messages().print(printable(text), soft_wrap=True)
 
 
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print :func:`table_lines` as wide as the terminal."""
+    console = output()
+    head, *rest = table_lines(header, rows, console.width, right=right)
+    console.print(Text(head, style="bold"), soft_wrap=True)
+    for line in rest:
+        console.print(Text(line), soft_wrap=True)
+
+
 def printable(text: str, *, lines: bool = False) -> str:
     """``text`` with a space for every control character, so that offsets stay; ``lines`` keeps newlines."""
     return text.translate(_MANY_LINES if lines else _ONE_LINE)
@@ -83,6 +93,26 @@ def shorten(text: str, cells: int) -> str:
 def pad(text: str, cells: int) -> str:
     """:func:`shorten`, filled up with spaces to exactly ``cells`` columns."""
     return set_cell_size(shorten(text, cells), cells)
+
+
+def table_lines(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, right: Sequence[str] = ()
+) -> list[str]:
+    """A table without rules: columns as wide as they must be, the last cut where ``width`` ends.
+
+    Columns named in ``right`` hold numbers. The header is the first line.
+    """
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        parts = []
+        for name, cell, column in zip(header[:-1], row, widths, strict=False):
+            space = " " * (column - cell_len(cell))
+            parts.append(space + cell if name in right else cell + space)
+        left = "  ".join(parts)
+        lines.append(f"{left}  {shorten(row[-1], max(12, width - cell_len(left) - 2))}".rstrip())
+    return lines
 
 
 def percent(share: float) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from dedup.cli.console import output, progress, report
+from dedup.cli.console import progress, report, say
 from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, Collection, Target, connect
 from dedup.errors import DedupError
 from dedup.model import ExportedArticle, Match
@@ -46,9 +46,7 @@ def run(
             )
         with progress("export", status.articles or None, count=True) as advance:
             counts = write_export(client.export(collection=collection), output_dir, advance)
-    output().print(
-        f"{counts.articles:,} articles and {counts.matches:,} matches in {output_dir}", soft_wrap=True
-    )
+    say(f"{counts.articles:,} articles and {counts.matches:,} matches in {output_dir}")
 
 
 @dataclass(slots=True)

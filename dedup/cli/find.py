@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from dedup.cli.console import output, percent, printable, report, say
+from dedup.cli.console import output, percent, printable, report, say, show_table
 from dedup.cli.fields import to_object
 from dedup.cli.given import read_given
 from dedup.cli.ingest import SOME_REJECTED
 from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Target, connect
-from dedup.cli.views import decision_text, kind_text, plain_table
+from dedup.cli.views import decision_text, kind_text
 from dedup.config import load_settings
 from dedup.errors import DedupError, InvalidArticle, LimitExceeded
 from dedup.model import FindResult
@@ -77,27 +77,21 @@ def _show(client: DedupClient, name: str, result: FindResult, collection: str) -
     console.print(Text(f"{printable(name)}: {' · '.join(parts)}", style="bold"), soft_wrap=True)
     if not result.matches:
         return
-    table = plain_table(
-        "kind",
-        "of this",
-        "of that",
-        "words",
-        "quoted",
-        "article",
-        right=("of this", "of that", "words", "quoted"),
-    )
-    for match in result.matches:
-        table.add_row(
+    rows = [
+        [
             kind_text(match.kind),
             percent(match.containment),
             percent(match.other_containment),
             str(match.shared_words),
             str(match.quoted_words),
             article_line(client, match.other, collection),
-        )
-    console.print(table)
+        ]
+        for match in result.matches
+    ]
+    numbers = ("of this", "of that", "words", "quoted")
+    show_table(("kind", *numbers, "article"), rows, right=numbers)
     if result.matches_truncated:
-        console.print(f"{result.total_matches - len(result.matches)} more; --max-matches shows them")
+        say(f"{result.total_matches - len(result.matches)} more; --max-matches shows them")
 
 
 def article_line(client: DedupClient, article_id: str, collection: str) -> str:

@@ -16,11 +16,19 @@ from typing import IO, Annotated
 
 import typer
 
-from dedup.cli.console import Advance, output, progress, report, say
+from dedup.cli.console import Advance, progress, report, say
 from dedup.cli.fields import to_object
-from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Target, connect
+from dedup.cli.options import (
+    DEFAULT_COLLECTION,
+    DEFAULT_TARGET,
+    AsJson,
+    Collection,
+    Target,
+    check_ready,
+    connect,
+)
 from dedup.config import Settings, load_settings
-from dedup.errors import DedupError
+from dedup.errors import DedupError, InvalidArgument, NotFound, ParametersMismatch, StoreUnavailable
 from dedup.model import Article, IngestResult
 from dedup.sources import Line, open_source, read_jsonl
 from dedup.sources.formats import to_line
@@ -28,6 +36,9 @@ from dedup.sources.jsonl import STDIN, source_name
 
 #: Exit status where the work was done, but not for every line.
 SOME_REJECTED = 2
+
+#: What is wrong with the whole work and not with one article.
+_HOPELESS = (InvalidArgument, NotFound, ParametersMismatch, StoreUnavailable)
 
 
 def run(
@@ -75,6 +86,7 @@ def run(
         )
         ingestion.advance = stack.enter_context(progress("ingest", total))
         client = stack.enter_context(connect(target))
+        check_ready(client, target)
         started = time.monotonic()
         try:
             stream = client.ingest_stream(
@@ -154,6 +166,8 @@ class _Ingestion:
         sent, line = self._sent.popleft()
         if sent is not article:
             raise DedupError(f"{line.place}: the service answered out of order")
+        if isinstance(outcome, _HOPELESS):
+            raise outcome
         if isinstance(outcome, DedupError):
             self._reject(line, outcome)
             return
@@ -177,16 +191,15 @@ class _Ingestion:
 
     def show(self, seconds: float) -> None:
         """The counts for a person."""
-        console = output()
         rate = f", {self.accepted / seconds:,.0f} a second" if self.accepted and seconds else ""
-        console.print(f"{self.accepted:,} articles in {seconds:.1f} s{rate}")
+        say(f"{self.accepted:,} articles in {seconds:.1f} s{rate}")
         for what, counts in (("outcomes", self.outcomes), ("decisions", self.decisions)):
             if counts:
                 parts = (f"{count:,} {name.replace('_', ' ')}" for name, count in counts.most_common())
-                console.print(f"  {what}: {', '.join(parts)}")
+                say(f"  {what}: {', '.join(parts)}")
         if self.rejected:
             kept = f", kept in {self.rejects.name}" if self.rejects is not None else ""
-            console.print(f"  rejected: {self.rejected:,} lines{kept}")
+            say(f"  rejected: {self.rejected:,} lines{kept}")
 
     def _read(self, count: int) -> None:
         self._bytes += count

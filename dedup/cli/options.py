@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dedup.errors import StoreUnavailable
+
 if TYPE_CHECKING:
     from dedup.client import DedupClient
 
+_READY_SECONDS = 5.0
 DEFAULT_TARGET, DEFAULT_COLLECTION = "127.0.0.1:7700", "default"
 
 Target = Annotated[
@@ -25,3 +28,11 @@ def connect(target: str) -> DedupClient:
     from dedup.client import DedupClient
 
     return DedupClient(target)
+
+
+def check_ready(client: DedupClient, target: str) -> None:
+    """Raise StoreUnavailable unless the service serves within five seconds; for work that would retry long."""
+    try:
+        client.wait_ready(_READY_SECONDS)
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"no dedup server is ready at {target} (start one: dedup serve)") from error

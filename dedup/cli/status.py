@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from dedup.cli.console import output, printable, say
+from dedup.cli.console import printable, say
 from dedup.cli.fields import minute, to_object
 from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Target, connect
-from dedup.cli.views import plain_table
 from dedup.errors import DedupError, Reason
 from dedup.model import CollectionStatus
 from dedup.sources.formats import to_line
@@ -57,8 +56,6 @@ def run(
 
 
 def _show(status: CollectionStatus) -> None:
-    table = plain_table("", "")
-    table.show_header = False
     settled = "settled" if not (status.pending or status.dirty) else "not settled"
     rows = {
         "collection": f"{printable(status.name)}, since {minute(status.created)} UTC",
@@ -70,11 +67,10 @@ def _show(status: CollectionStatus) -> None:
         "store memory": _bytes(status.store_memory_bytes),
         "fingerprint": status.fingerprint,
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
     for field in dataclasses.fields(status.parameters):
-        table.add_row(f"  {field.name.replace('_', ' ')}", str(getattr(status.parameters, field.name)))
-    output().print(table)
+        rows[f"  {field.name.replace('_', ' ')}"] = str(getattr(status.parameters, field.name))
+    for name, value in rows.items():
+        say(f"{name:<20}  {value}")
 
 
 def _bytes(count: int) -> str:

@@ -45,7 +45,7 @@ def run(
                 show_story(output(), client, story, collection)
         more = limit and next(found, None) is not None
     if not count and not as_json:
-        output().print("no stories")
+        say("no stories")
     if more:
         report(f"first {limit} shown; --limit 0 shows all")
 

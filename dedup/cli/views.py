@@ -147,12 +147,3 @@ def _legend(*, color: bool, quoted: bool) -> Text:
             legend.append("  ").append(" n ", NUMBER_STYLE).append("quoted in both", QUOTED_STYLE)
         return legend
     return legend.append("[n: copied]" + ('  ["n: quoted in both"]' if quoted else ""))
-
-
-def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """A table without lines; the columns named in ``right`` are numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        number = column in right
-        table.add_column(column, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
-    return table
