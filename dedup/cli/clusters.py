@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated
 
 import typer
@@ -10,7 +9,16 @@ import typer
 from dedup.cli.console import report, say, shorten, show_table
 from dedup.cli.fields import minute, to_object
 from dedup.cli.find import article_line
-from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Limit, Target, connect
+from dedup.cli.options import (
+    DEFAULT_COLLECTION,
+    DEFAULT_TARGET,
+    AsJson,
+    Collection,
+    Limit,
+    Target,
+    connect,
+    largest,
+)
 from dedup.sources.formats import to_line
 
 
@@ -25,8 +33,8 @@ def run(
 ) -> None:
     """List clusters: articles that carry the same copy.
 
-    Each with the article that represents it; a size with "?" is not settled yet. With --json one object a
-    line, the articles' ids included.
+    Largest first, each with the article that represents it; a size with "?" is not settled yet. With --json
+    one object a line, the articles' ids included.
 
     Examples:
       dedup clusters
@@ -34,9 +42,9 @@ def run(
 
     """
     with connect(target) as client:
-        found = client.list_clusters(min_size=min_size, collection=collection)
+        found = largest(client.list_clusters(min_size=min_size, collection=collection))
         rows = []
-        for cluster in islice(found, limit or None):
+        for cluster in found[: limit or None]:
             if as_json:
                 members = client.list_cluster_articles(cluster.id, collection=collection)
                 ids = [member.article.id for member in members]
@@ -51,10 +59,9 @@ def run(
                     article_line(client, cluster.representative, collection),
                 ]
             )
-        more = limit and next(found, None) is not None
     if rows:
         show_table(("cluster", "size", "first", "origin", "represented by"), rows, right=("size",))
     elif not as_json:
         say(f"no clusters of {min_size} or more articles")
-    if more:
-        report(f"first {limit} shown; --limit 0 shows all")
+    if limit and len(found) > limit:
+        report(f"{limit} of {len(found):,} shown; --limit 0 shows all")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from dedup.errors import StoreUnavailable
+from dedup.model import Cluster, Story
 
 if TYPE_CHECKING:
     from dedup.client import DedupClient
+
+SizedT = TypeVar("SizedT", Cluster, Story)
 
 _READY_SECONDS = 5.0
 DEFAULT_TARGET, DEFAULT_COLLECTION = "127.0.0.1:7700", "default"
@@ -36,3 +40,8 @@ def check_ready(client: DedupClient, target: str) -> None:
         client.wait_ready(_READY_SECONDS)
     except StoreUnavailable as error:
         raise StoreUnavailable(f"no dedup server is ready at {target} (start one: dedup serve)") from error
+
+
+def largest(found: Iterable[SizedT]) -> list[SizedT]:
+    """Clusters or stories, those of most articles first, else in the order of the service."""
+    return sorted(found, key=lambda item: -item.size)

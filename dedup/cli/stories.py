@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,7 +9,16 @@ from rich.text import Text
 
 from dedup.cli.console import output, printable, report, say, shorten
 from dedup.cli.fields import minute, to_object
-from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Limit, Target, connect
+from dedup.cli.options import (
+    DEFAULT_COLLECTION,
+    DEFAULT_TARGET,
+    AsJson,
+    Collection,
+    Limit,
+    Target,
+    connect,
+    largest,
+)
 from dedup.model import Story
 from dedup.sources.formats import to_line
 
@@ -26,7 +34,7 @@ def run(
 ) -> None:
     """List stories: clusters about one event.
 
-    Each with the agencies credited in it and its clusters, the article that represents a cluster first.
+    Largest first, each with the agencies credited in it and its clusters, the article that represents a cluster first.
     With --json one object a line.
 
     Examples:
@@ -35,19 +43,16 @@ def run(
 
     """
     with connect(target) as client:
-        found = client.list_stories(collection=collection)
-        count = 0
-        for story in islice(found, limit or None):
-            count += 1
+        found = largest(client.list_stories(collection=collection))
+        for story in found[: limit or None]:
             if as_json:
                 say(to_line(to_object(story)))
             else:
                 show_story(output(), client, story, collection)
-        more = limit and next(found, None) is not None
-    if not count and not as_json:
+    if not found and not as_json:
         say("no stories")
-    if more:
-        report(f"first {limit} shown; --limit 0 shows all")
+    if limit and len(found) > limit:
+        report(f"{limit} of {len(found):,} shown; --limit 0 shows all")
 
 
 def show_story(console: Console, client: DedupClient, story: Story, collection: str) -> None:
