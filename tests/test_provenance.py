@@ -544,7 +544,25 @@ def test_offsets_count_code_points_beyond_the_first_plane() -> None:
     assert article.text[credit.start : credit.end] == "AFP"
 
 
+def lines_of(line: str) -> Callable[[int], str]:
+    """A text of many times ``line``."""
+    return lambda size: f"{line}\n" * (size // (len(line) + 1))
+
+
 HOSTILE: list[Callable[[int], str]] = [
+    lines_of("source: " + "e " * 40 + "q AFP"),
+    lines_of("with " + "e " * 40 + "q AFP"),
+    lines_of("photo: " + "a/ " * 25 + "(AFP"),
+    lines_of("(" + "a-" * 40 + "q AFP"),
+    lines_of("AFP" + " et " * 25 + "q!"),
+    lines_of("Mr Roe (AFP" + " - " * 30 + "(q"),
+    lines_of("AFP " + "A. " * 30 + "("),
+    lines_of("dijo a " * 12 + "q AFP"),
+    lines_of("told a " * 12 + "q AFP"),
+    lines_of("сообщил а " * 9 + "в ТАСС"),
+    lines_of("staff and " * 9 + "agencies a"),
+    lines_of("(" * 60 + "AFP" + ")" * 60),
+    lines_of("12 " * 28 + "(AFP) q"),
     lambda size: "AFP " * (size // 4),
     lambda size: "(AFP" * (size // 4),
     lambda size: "told the told the " * (size // 18),
@@ -584,12 +602,13 @@ def operations(article: Article) -> int:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_work_is_bounded(text: Callable[[int], str]) -> None:
-    """Sixteen times the text costs at most a little more Python: mentions are capped, windows are fixed."""
-    small = operations(Article(id="a", body=text(1 << 14)))
-    large = operations(Article(id="a", body=text(1 << 18)))
-    assert large < 2 * small + 2000
+    """Eight times the text costs hardly more Python: mentions are capped, windows are fixed."""
+    small = operations(Article(id="a", body=text(1 << 16)))
+    large = operations(Article(id="a", body=text(1 << 19)))
+    assert large < 1.2 * small + 1000
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_mebibyte_of_hostile_text_is_read(text: Callable[[int], str]) -> None:
     """The longest body allowed is read whatever it holds; a regular expression that backtracks would not end."""

@@ -67,7 +67,7 @@ _BYLINE_PLAIN = re.compile(
     r"|و[كک]الات|ا[یي]جنس[یي]اں|综合外电|綜合外電",
     re.IGNORECASE,
 )
-_LONGEST_BYLINE = 2000
+_LONGEST_BYLINE = 400
 
 
 def _credits_of_byline(byline: str, found: list[Credit], seen: set[tuple[str, CreditPlace]]) -> None:

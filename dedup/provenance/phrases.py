@@ -42,12 +42,12 @@ _ENGLISH = re.compile(
     r"""\b(?:told|tell|tells|telling|shown?|showed|sent|per|citing|cites|cited|quoting|according\sto|as|given\sto
         |reports?\s(?:from|by|in)|reporting\s(?:from|by)|inputs?\s(?:from|by)|information\s(?:from|by)
         |(?:files?|material|more|details)\s(?:from|in)
-        |interview(?:s|ed)?\s(?:with|to|by|for)|spoken?\s(?:to|with)|speaking\s(?:to|with)|spoke\s(?:to|with)
+        |interview(?:s|ed)?\s(?:with|to|by|for)|(?:spoke|spoken|speaking)\s(?:\w+\s)?(?:to|with)|sent\sto|comments\sto|respond(?:ed)?\sto
         |(?:said|confirmed|comment|commented|statement|emailed|e-mailed|provided|supplied|exclusively|response|indicated
           |email|message|letter|reply|replied|wrote|related|recounted)\s(?:\w+\s)?to
         |(?:seen|reviewed|obtained|interviewed|polled|contacted|reached|asked|quoted|cited|reported|carried|compiled
           |approached|viewed|verified|identified|heard|surveyed|released|witnessed|questioned|collected|distributed
-          |broadcast|published|confirmed|counted|calculated|shared|issued|conducted|analy[sz]ed)\s(?:\w+\s)?(?:by|with)
+          |broadcast|published|confirmed|counted|calculated|shared|issued|conducted|analy[sz]ed|received)\s(?:\w+\s)?(?:by|with)|quoted\s(?:in|on)
         |reported|reports|by\stelephone\sto)
         \s(?:also\s)?(?:both\s)?(?:the\s|an?\s)?
         (?:(?:[\w-]+\s)?(?:news\s(?:agency|service|organi[sz]ation)|newswire|wire\sservice|wire|agency)\s)?
@@ -145,14 +145,16 @@ _AGENCY_SAID = (
 )
 _STAFF_SAID = (
     r"\s(?:[\w-]+\s){0,3}(?:reporters?|journalists?|correspondents?|photographers?|writers?|Writers?|witness(?:es)?|teams?)\b"
-    r"[^\n]{0,80}?\b(?:said|saw|reported|contributed|heard|counted|witnessed|at\sthe\sscene|told)\b"
+    r"[^\n]{0,100}?\b(?:said|saw|reported|contributed|heard|counted|witnessed|at\sthe\sscene|told)\b"
 )
 _SAID = (
-    r"[”\"»]?,?\s(?:has\s|had\s|have\s|also\s|first\s|previously\s|later\s|earlier\s|then\s)*(?:reported|reports|report"
+    r"(?:\s\([A-Z]+\))?[”\"»]?,?\s(?:has\s|had\s|have\s|also\s|first\s|previously\s|later\s|earlier\s|then\s)*(?:reported|reports|report"
     r"|is\sreporting|quoted|quotes|quoting|cited|cites|learned|could\snot|was\sunable|was\snot\s(?:able|immediately)|contributed"
     r"|did\snot\simmediately|broke\sdown|is\ssolely\sresponsible)\b"
 )
-_ENCLOSED = r"\sinputs?\b|\snewswires?\sreports?\b|[^\n]{0,60}https?://(?:www\.)?apnews"
+_ENCLOSED = (
+    r"\sinputs?\b|\snewswires?\sreports?\b|\sstory\s(?:says|said|stated)|[^\n]{0,60}https?://(?:www\.)?apnews"
+)
 _AFTER_RISKY = re.compile(f"{_SAID}|{_AGENCY_SAID}|{_STAFF_SAID}|{_ENCLOSED}")
 _AFTER = re.compile(
     f"{_SAID}|{_AGENCY_SAID}|{_STAFF_SAID}|{_ENCLOSED}"
@@ -180,6 +182,8 @@ _SURE_SAID = re.compile(
     r"[”\"»]?,?\s(?:has\s|had\s|also\s|first\s|later\s)*"
     r"(?:notes|noted|writes|wrote|adds|added|confirmed|revealed|found\sthat|said\son|said\sin|says)\b"
 )
+_COMMA = re.compile(r"[,”\"]\s(?:the\s)?$", re.IGNORECASE)
+_SAID_LAST = re.compile(r"\ssaid[.,]")
 _SAID_OF_AGENCY = re.compile(r",?\s(?:said|says|announced)\b")
 _CLEAN_END = re.compile(
     r"\s(?:نے|کے\sمطابق|للأنباء|الروسية|الإسبانية|الإيطالية)|[’'”\"»)\]]{0,2}(?:\s*(?:[.,;:!?—–]|-\s|$)|\s+(?:that|on|in|at|it|he"
@@ -209,6 +213,11 @@ def hands_over(mention: Mention, left: str, right: str, last: str, cue: str) -> 
         _AFTER.match(right) is not None
         or (right[1:3] > "\u0590" and _AFTER_ARABIC.match(fold_arabic(right)) is not None)
         or (mention.clarity == SURE and _SURE_SAID.match(right) is not None)
+        or (
+            mention.clarity == SURE
+            and _SAID_LAST.match(right) is not None
+            and _COMMA.search(left) is not None
+        )
         or (last == "agency" and _SAID_OF_AGENCY.match(right) is not None)
     )
 

@@ -14,6 +14,7 @@ _PHOTO_BEFORE = re.compile(
         |写真|画像|图片|图|圖|攝|摄|تصوير|الصورة|صورة|تصویر|فوٹو|عکس|फोटो|ภาพ)
         (?:\s(?:by|de|von|di|da|credits?|courtesy|crédit|source|via|files?|from|of|来源|來源)){0,2}[\])]?\s*[:：/|©—–-]?
       | \bcr[ée]dits?\s?(?:photos?\s?)?[:：/|]
+      | \bcredit\s(?=[\w.'’ -]{3,40}/$)
       | ©(?!\s?\d))
         \s*(?:the\s|[l]['’])?
         (?:[\w.'’&\s-]{1,40}[/,|]\s?){0,3}$""",

@@ -22,9 +22,11 @@ _HEAD = 500
 _TAIL = 600
 _MOST = 20  # occurrences of the word looked at
 
-#: Occurs in every text that credits plain agencies; begins with letters that are not frequent.
+#: Occurs in every text that credits plain agencies. Each branch begins with one letter that is not frequent,
+#: which is what makes the search fast.
 _HINT = re.compile(
-    r"g(?:enci[ea]|ences|entur|enzie|ênci)|G(?:ENCI|ÊNCI|ENCES)|wire serv|Wire serv|гентств|[كک]الات|جنس[یي]ا|外[电電]"
+    r"g(?:enci[ea]|ences|entur|enzie|ênci)|G(?:ENCI|ÊNCI|ENCES)|wire serv|Wire serv|гентств"
+    r"|كالات|کالات|جنس[یي]ا|外[电電]"
 )
 _NOUN = re.compile(
     r"(?<![A-Za-zÀ-ɏ])(?:(?:[Nn]ews |[Ww]ire )?[Aa]gencies|(?:NEWS )?AGENCIES|[Ww]ire services"

@@ -9,6 +9,9 @@ from dedup.model import CreditPlace
 from dedup.provenance.heads import expands, is_place
 from dedup.provenance.window import Around
 
+# A list is one class of characters with one separator at its end, never a repeated group of names: repeated
+# groups whose names may hold spaces backtrack for minutes.
+
 _LONGEST_CAPTION = 60  # of a caption in the lower half, where a longer line is the end of a report
 
 _NOTHING_BEFORE = re.compile(r"\W{0,8}(?:[Tt]he |[Ll]['’]|[Ll]a |[Dd]ie )?$")
@@ -25,7 +28,7 @@ _SOURCE = re.compile(
           |mit\smaterial\s(?:von|der)|con\sinformazioni\sda):?\s
       | ©(?:\s?\d{4})?\s | المصدر\s)
       (?:و[كک]الة\s|agencia\s|agência\s|agence\s|the\s|l['’]|la\s)?
-      (?:[\w.&'’ -]{1,40}(?:[,/;]|\sand|\sy|\set|\se|\sund|،)\s?){0,4}(?:the\s)?$""",
+      (?:[\w.&'’,/;، -]{1,90}(?:[,/;،]|\s(?:and|y|et|e|und))\s?)?(?:the\s)?$""",
     re.VERBOSE | re.IGNORECASE,
 )
 _LIST_CUES = frozenset(
@@ -36,18 +39,16 @@ _LIST_CUES = frozenset(
 _LIST_MARKS = frozenset(":：•|/-,;،©")
 _WITH = re.compile(
     r"""(?:^|[\s(\[/–—-])(with|avec|con|com|mit|z|cu|Por:)\s(?:the\s|l['’]|la\s)?
-        (?:[\w.&'’ -]{1,30}(?:[,/;]|\sand|\sy|\set|\se|\sund)\s?){0,4}(?:the\s)?$""",
+        (?:[\w.&'’,/; -]{1,60}(?:[,/;]|\s(?:and|y|et|e|und))\s?)?(?:the\s)?$""",
     re.VERBOSE | re.IGNORECASE,
 )
-_WITH_END = re.compile(r"(?:(?:[,/;]|\sand|\sy|\set|\se|\sund)\s?[\w.&'’ -]{1,30}){0,4}[\s.)\]–—-]{0,4}$")
+_WITH_END = re.compile(r"(?:(?:[,/;]|\s(?:and|y|et|e|und)\s)[\w.&'’,/; -]{1,100})?[\s.)\]–—-]{0,4}$")
 _NAMED_BEFORE = re.compile(r"\W{0,3}(?:[A-Z][\w.'’ -]{1,30}[,/;&+]\s?){0,4}(?:The )?$")
 _NAMED_AFTER = re.compile(r"(?:\s?[,/;&+]\s?[A-Z][\w.'’ -]{1,30}){0,4}\W{0,3}$")
 _DESK_LIST = re.compile(r"(?:^|[(.!?\"”»]\s?)(?:[A-Za-zäöü]{1,5}/){1,5}$")
 _OPEN = re.compile(r"[(\[（［]")
-_BRACKET_END = re.compile(
-    r"[(\[（［](?:[\w.&'’ :=-]{1,40}[,/;]\s?|[^()\[\]]{0,30}[-–]\s?){0,6}(?:via\s|by\s)?$"
-)
-_BRACKETED = re.compile(r"(?:[,/;-]\s?[\w.&'’ -]{1,40}){0,6}\s?[)\]）］][\s.。]{0,3}$")
+_BRACKET_END = re.compile(r"[(\[（［](?:[\w.&'’ :=,/;،–-]{0,80}[,/;–-]\s?)?(?:via\s|by\s)?$")
+_BRACKETED = re.compile(r"(?:[,/;-][\w.&'’,/; -]{0,110})?\s?[)\]）］][\s.。]{0,3}$")
 _CITED = re.compile(r"[^()\n]{0,40}\)\s?\.")
 _SENTENCE_BEFORE = re.compile(r"[.!?。]\W*$")
 
