@@ -273,6 +273,13 @@ def test_closing_list_names_every_agency() -> None:
     ]
 
 
+def test_codes_of_german_desks() -> None:
+    """Beside "dpa" a desk's codes in small letters name agencies too."""
+    assert found(closing("jj/ml (afp, dpa, rtr)")) == {("AFP", "TEXT"), ("dpa", "TEXT"), ("Reuters", "TEXT")}
+    assert found(closing("cht/dpa/AFP")) == {("AFP", "TEXT"), ("dpa", "TEXT")}
+    assert found(closing("Zwei Reiher (afp) sahen zu, ap, rtr.")) == set()
+
+
 PHRASES = [
     ("“It is only a lock,” the keeper told AFP.", "AFP"),
     ("“It is only a lock,” the keeper told\nReuters.", "Reuters"),

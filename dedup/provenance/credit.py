@@ -9,6 +9,7 @@ from dedup.agencies import SURE, fold_arabic, mentions
 from dedup.model import Article, Credit, CreditPlace
 from dedup.provenance.places import place_of
 from dedup.provenance.plain import PLAIN, plain_credits
+from dedup.provenance.tails import codes_beside
 from dedup.provenance.window import around
 
 
@@ -26,19 +27,22 @@ def credits(article: Article) -> tuple[Credit, ...]:
     body = len(article.headline) + 1
     in_text: list[Credit] = []
     for mention in mentions(text):
-        known = (mention.agency, CreditPlace.TEXT) in seen
-        place = place_of(around(text, body, mention), in_text_already=known)
-        if place is None or (mention.agency, place) in seen:
+        here = around(text, body, mention)
+        place = place_of(here, in_text_already=(mention.agency, CreditPlace.TEXT) in seen)
+        if place is None:
             continue
-        seen.add((mention.agency, place))
-        name = text[mention.start : mention.end]
-        in_text.append(Credit(mention.agency, place, name, mention.start, mention.end))
-    named = len(in_text)
+        given = [(mention.agency, mention.start, mention.end)]
+        if place == CreditPlace.TEXT and here.name == "dpa":
+            given += codes_beside(here)
+        for agency, start, end in given:
+            if (agency, place) not in seen:
+                seen.add((agency, place))
+                in_text.append(Credit(agency, place, text[start:end], start, end))
     for place, start, end in plain_credits(text, body):
         if (PLAIN, place) not in seen:
             seen.add((PLAIN, place))
             in_text.append(Credit(PLAIN, place, text[start:end], start, end))
-    if len(in_text) > named:
+    if len(in_text) > 1:
         in_text.sort(key=lambda credit: credit.start)
     return tuple(found + in_text)
 

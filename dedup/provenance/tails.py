@@ -50,6 +50,9 @@ _OPEN = re.compile(r"[(\[（［]")
 _BRACKET_END = re.compile(r"[(\[（［](?:[\w.&'’ :=,/;،–-]{0,80}[,/;–-]\s?)?(?:via\s|by\s)?$")
 _BRACKETED = re.compile(r"(?:[,/;-][\w.&'’,/; -]{0,110})?\s?[)\]）］][\s.。]{0,3}$")
 _CITED = re.compile(r"[^()\n]{0,40}\)\s?\.")
+_PHOTOGRAPHER = re.compile(r"[.!?)”\"]\s+[A-Z][\w.'’-]+(?:\s[A-Z][\w.'’-]+){0,2}\s?/\s?$")
+_CODE = re.compile(r"(?:(?<=[(/,])|(?<=[(/,]\s))(?:afp|rtr|efe|ap)(?=[,/)]|$)")
+_AGENCY_OF_CODE = {"afp": "AFP", "rtr": "Reuters", "efe": "EFE", "ap": "AP"}
 _SENTENCE_BEFORE = re.compile(r"[.!?。]\W*$")
 
 
@@ -120,9 +123,22 @@ def _under_picture_or_text(here: Around) -> CreditPlace:
     before = here.before
     if not before.strip(" -–—―─([") or _CITED.match(here.after):
         return CreditPlace.TEXT
+    if _PHOTOGRAPHER.search(before[-60:]):
+        return CreditPlace.PHOTO
     if _DESK_LIST.search(_OPEN.split(before)[0].rstrip()[-40:] + "/"):
         return CreditPlace.TEXT
     caption = (
         len(before) < _LONGEST_CAPTION and not here.last_line and _SENTENCE_BEFORE.search(before[-8:]) is None
     )
     return CreditPlace.TEXT if here.late and not caption else CreditPlace.PHOTO
+
+
+def codes_beside(here: Around) -> list[tuple[str, int, int]]:
+    """(agency, start, end) of the codes that German desks write beside "dpa": ``jj/ml (afp, dpa)``."""
+    start = here.mention.start - len(here.before)
+    line = f"{here.before}{here.name}{here.after}"
+    return [
+        (_AGENCY_OF_CODE[code.group()], start + code.start(), start + code.end())
+        for code in _CODE.finditer(line)
+        if abs(code.start() - len(here.before)) < 40
+    ]
