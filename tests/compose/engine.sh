@@ -23,7 +23,8 @@ engine_start() {
     engine_dir=$(mktemp -d)
     export DOCKER_HOST=unix://$engine_dir/docker.sock
     export DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0 # the builder that needs no plugin
-    dockerd --storage-driver "${DEDUP_TEST_STORAGE:-vfs}" --bridge none --host "$DOCKER_HOST" \
+    iptables-save >"$engine_dir/iptables"
+    dockerd --bridge none --host "$DOCKER_HOST" \
         --data-root "$engine_dir/data" --exec-root "$engine_dir/exec" --pidfile "$engine_dir/pid" \
         >"$engine_dir/log" 2>&1 &
     engine_pid=$!
@@ -73,5 +74,6 @@ engine_stop() {
     say "stopping the engine"
     rm -rf "${wheels:-}"
     if kill "$engine_pid" 2>/dev/null; then wait "$engine_pid" 2>/dev/null || true; fi
+    iptables-restore <"$engine_dir/iptables"
     rm -rf "$engine_dir"
 }
