@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dedup.cli.baseline import minhash_pairs
-from dedup.cli.local_service import local_service
+from dedup.cli.local_service import Stops, local_service
 from dedup.cli.seeds import copy_pairs, find_seeds, load_families
 from dedup.errors import InvalidArgument, StoreUnavailable
 from dedup.model import Article, ExportedArticle, Match, MatchKind
@@ -82,19 +83,45 @@ def test_the_demo_shows_what_the_labels_expect(tmp_path: Path) -> None:
     assert int(theirs[1]) < expected / 2
 
 
-def test_a_demo_of_ones_own_families_interrupted(tmp_path: Path, one_family: Path) -> None:
-    """SIGTERM in the middle stops the service and removes its files."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sign", ["dedup-demo-*", "dedup-demo-*/service.log", "dedup-demo-*/store/*"])
+def test_an_interrupted_demo_leaves_nothing(
+    tmp_path: Path, one_family: Path, sign: str, number: signal.Signals
+) -> None:
+    """A signal at any moment of the start ends the service too and removes its files."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = demo(temporary, "--seeds", str(one_family))
     deadline = time.monotonic() + 60
-    while not list(temporary.glob("dedup-demo-*/service.log")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
+    while not list(temporary.glob(sign)) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + number
     assert "Traceback" not in out + err
     assert not list(temporary.iterdir())
+    assert str(temporary) not in _command_lines()
+
+
+def _command_lines() -> str:
+    """Of every process there is."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_text("utf-8", "replace").replace("\0", " "))
+    return "\n".join(found)
+
+
+def test_a_signal_waits_until_it_is_armed() -> None:
+    """A signal that comes while things are made is raised when they can be cleaned up, and not later again."""
+    before = signal.getsignal(signal.SIGTERM)
+    with Stops() as stops:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(SystemExit, match="143"):
+            stops.arm()
+        stops.disarm()
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_service_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,9 +131,9 @@ def test_a_service_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
         port = taken.getsockname()[1]
         monkeypatch.setattr("dedup.cli.local_service._free_port", lambda: port)
         with pytest.raises(StoreUnavailable, match=f"the service stopped: cannot listen on 127.0.0.1:{port}"):
-            local_service(tmp_path).__enter__()
+            local_service(tmp_path, Stops()).__enter__()
     monkeypatch.undo()
-    running = local_service(tmp_path)
+    running = local_service(tmp_path, Stops())
     service = running.__enter__()
     service.process.terminate()
     service.process.wait(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,4 +61,4 @@ def comparison_fields(comparison: Comparison) -> dict[str, object]:
 
 
 def _title(given: str, side: Article | str) -> str:
-    return f"{given} (file)" if isinstance(side, Article) else given
+    return f"{Path(given).name} (file)" if isinstance(side, Article) else given

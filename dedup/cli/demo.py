@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dedup.cli.baseline import minhash_pairs
 from dedup.cli.console import output, pad, printable, waiting
-from dedup.cli.local_service import local_service
+from dedup.cli.local_service import Stops, local_service
 from dedup.cli.options import connect
 from dedup.cli.seeds import Family, copy_pairs, find_seeds, load_families
 from dedup.cli.stories import show_story
@@ -75,9 +75,10 @@ def run(
     """
     families = load_families(find_seeds(seeds))
     with (
+        Stops() as stops,
         TemporaryDirectory(prefix="dedup-demo-") as directory,
         waiting("starting the service (at its first start kernels are compiled) ...") as started,
-        local_service(Path(directory)) as service,
+        local_service(Path(directory), stops) as service,
         connect(service.target) as client,
     ):
         started()

@@ -7,17 +7,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dedup.errors import DedupError, StoreUnavailable
 
 _HOST = "127.0.0.1"
 _STOP_SECONDS = 15
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,54 @@ class LocalService:
             raise StoreUnavailable(f"the service stopped: {words.removeprefix('dedup: ')}")
 
 
+class Stops:
+    """SIGINT and SIGTERM as exceptions, but only while armed: never while something is made or removed.
+
+    A context manager, entered before what must be cleaned up. A signal that comes unarmed is raised when
+    :meth:`arm` is called. Outside the main thread signals are left to whoever has it.
+    """
+
+    def __init__(self) -> None:
+        self._armed = False
+        self._came: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._take) for number in _STOP_SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def arm(self) -> None:
+        """From here on a signal is raised where the program is."""
+        self._armed = True
+        self._raise()
+
+    def disarm(self) -> None:
+        """From here on a signal waits."""
+        self._armed = False
+
+    def _take(self, number: int, _: object) -> None:
+        self._came = number
+        if self._armed:
+            self._raise()
+
+    def _raise(self) -> None:
+        if self._came == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._came is not None:
+            raise SystemExit(128 + self._came)
+
+
 @contextmanager
-def local_service(directory: Path, *, timeout: float = 240.0) -> Iterator[LocalService]:
+def local_service(directory: Path, stops: Stops, *, timeout: float = 240.0) -> Iterator[LocalService]:
     """A service on an embedded store in ``directory`` and a free port; stopped when the block ends.
 
-    ``timeout`` is in seconds, generous because kernels are compiled at the first start on a machine.
+    ``stops`` is armed for the block. ``timeout`` is in seconds, generous because kernels are compiled at the
+    first start on a machine.
 
     Raises:
         StoreUnavailable: it does not start, or not in time.
@@ -57,12 +102,13 @@ def local_service(directory: Path, *, timeout: float = 240.0) -> Iterator[LocalS
     } | {"DEDUP_LOG_LEVEL": "warning"}
     command = [sys.executable, "-m", "dedup.cli", "serve", "--listen", f"{_HOST}:{port}"]
     command += ["--store", "embedded", "--data-dir", str(directory / "store")]
-    with log.open("wb") as messages, _terminable():
+    with log.open("wb") as messages:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, env=environment
         )
         service = LocalService(f"{_HOST}:{port}", process, log)
         try:
+            stops.arm()
             _wait(service, port, timeout)
             yield service
             service.check()
@@ -70,6 +116,7 @@ def local_service(directory: Path, *, timeout: float = 240.0) -> Iterator[LocalS
             service.check()  # what ended the service says more than the call that failed
             raise
         finally:
+            stops.disarm()
             _stop(process)
 
 
@@ -104,21 +151,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the block as an exception, so that the child and the directory are cleaned up."""
-
-    def leave(number: int, _: Any) -> None:
-        raise SystemExit(128 + number)
-
-    try:
-        before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not the main thread: whoever runs us takes care of signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
