@@ -1,4 +1,4 @@
-"""Shared passages of two token sequences: greedy string tiling (Wise, *String similarity via greedy string tiling*, 1993).
+"""Shared passages of two token sequences: greedy string tiling (Wise 1993).
 
 A passage is a maximal run of equal tokens of at least ``MINIMUM_WORDS`` words. Passages are found longest
 first (in words), ties by position in the first text, then in the second, and overlap in neither text. Time is linear in
@@ -37,5 +37,7 @@ def shared_passages(
         a_usable = np.ones(len(a), np.bool_)
     if b_usable is None:
         b_usable = np.ones(len(b), np.bool_)
-    rows: NDArray[np.int32] = kernels.passages(a.hashes, b.hashes, a_usable, b_usable, a.flags, 2 * MINIMUM_WORDS)
+    rows: NDArray[np.int32] = kernels.passages(
+        a.hashes, b.hashes, a_usable, b_usable, a.flags, 2 * MINIMUM_WORDS
+    )
     return rows

@@ -217,7 +217,9 @@ class _Grouping:
                 if self.root[other] == y:
                     small.add(text)
                     large.add(other)
-        return self._enough(len(small), len(self.members[x])) and self._enough(len(large), len(self.members[y]))
+        return self._enough(len(small), len(self.members[x])) and self._enough(
+            len(large), len(self.members[y])
+        )
 
     def _enough(self, count: int, size: int) -> bool:
         return 2 * count >= size or count >= self.rules.support
@@ -258,5 +260,8 @@ def _span(nodes: Mapping[int, TextNode], members: Sequence[int]) -> tuple[float,
 
 def _links_story(edge: Edge, nodes: Mapping[int, TextNode], rules: SettlingRules) -> bool:
     if one_outlet(nodes[edge.a], nodes[edge.b]):
-        return edge.kind != MatchKind.SHARED_QUOTE and max(edge.a_containment, edge.b_containment) >= rules.covered
+        return (
+            edge.kind != MatchKind.SHARED_QUOTE
+            and max(edge.a_containment, edge.b_containment) >= rules.covered
+        )
     return True

@@ -1,6 +1,6 @@
-"""The values that pass between the rooms: frozen, slotted, without behavior that reads or writes.
+r"""The values that pass between the rooms: frozen, slotted, without behavior that reads or writes.
 
-Offsets are Unicode code points into ``headline + "\\n" + body`` as received (the newline also after an
+Offsets are Unicode code points into ``headline + "\n" + body`` as received (the newline also after an
 empty headline), half-open. Lengths called *words* count a character of a script without spaces as half a
 word and are rounded down. Times are Unix seconds in UTC.
 """
@@ -120,7 +120,7 @@ class Match:
     quoted_words: int
     longest_unquoted_run: int
     passages: tuple[Passage, ...] = ()
-    other_carriers: tuple[str, ...] = ()  # other articles with exactly the text of ``other``; passages point into ``other``
+    other_carriers: tuple[str, ...] = ()  # other articles with the text of ``other``
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from dedup.model import CollectionParameters
     from dedup.text import Tokens
 
-#: Postings are 48 bits: at 10**9 distinct postings one look-up in 280,000 meets a stranger, whom verification turns away.
+#: Postings are 48 bits: at 10**9 distinct postings one look-up in 280,000 meets a
+#: stranger, whom verification turns away.
 _DROPPED_BITS = np.uint64(16)
 
 
@@ -87,7 +88,7 @@ class Sketch:
 @functools.cache
 def permutations(count: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Multipliers (odd) and increments of the permutations, drawn as datasketch 2.0 draws them."""
-    generator = np.random.RandomState(seed)  # noqa: NPY002 - the sequence datasketch is defined by
+    generator = np.random.RandomState(seed)
     half = generator.randint(0, 1 << 31, count, dtype=np.uint32)
     increments = generator.randint(0, 1 << 32, count, dtype=np.uint32)
     return half * np.uint32(2) + np.uint32(1), increments
@@ -111,10 +112,8 @@ def sketch(tokens: Tokens, parameters: SketchParameters) -> Sketch:
     values = signature(tokens, parameters, body)
     hashes = shingle_hashes(tokens, parameters.shingle_size, body)
     keys = band_keys(values, parameters.banding) if len(hashes) else np.empty(0, np.uint64)
-    if parameters.passages:
-        positions = kernels.window_minima(hashes, parameters.window)
-    else:
-        positions = np.empty(0, np.int32)
+    window = parameters.window
+    positions = kernels.window_minima(hashes, window) if parameters.passages else np.empty(0, np.int32)
     minima = hashes[positions] >> _DROPPED_BITS
     postings = np.unique(np.concatenate((minima, keys >> _DROPPED_BITS)))
     return Sketch(values, postings, minima, positions)

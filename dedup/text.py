@@ -152,7 +152,7 @@ class Tokens:
     def body_digest(self) -> bytes:
         """16 bytes, XXH3-128 of the normalized body: equal digests are equal texts."""
         first = int(self.byte_starts[self.headline]) if self.headline < len(self) else len(self.utf8)
-        return xxhash.xxh3_128_digest(self.utf8[first:])
+        return xxhash.xxh3_128_digest(self.utf8[first:].data)
 
     def half_words(self, start: int = 0) -> int:
         """Length in half words from token ``start`` on."""
@@ -217,7 +217,7 @@ def _trailing() -> frozenset[str]:
     found = set(map(chr, (*_CLOSING_JAMO, *_HALFWIDTH_VOICED)))
     for code in range(_ASSIGNED):
         parts = unicodedata.decomposition(chr(code)).split()
-        if len(parts) == 2 and not parts[0].startswith("<"):  # noqa: PLR2004 - a canonical pair
+        if len(parts) == 2 and not parts[0].startswith("<"):
             found.add(chr(int(parts[1], 16)))
     return frozenset(found)
 
@@ -256,7 +256,7 @@ def _needs_composing(text: str) -> bool:
 
 
 def tokenize(headline: str, body: str) -> Tokens:
-    """Tokens of ``headline + "\\n" + body``.
+    r"""Tokens of ``headline + "\n" + body``.
 
     Raises:
         UnicodeEncodeError: the text holds an unpaired surrogate; callers refuse those at the edge.

@@ -193,7 +193,9 @@ def to_match(evidence: Evidence, a: ComparableText, b: ComparableText, a_id: str
 def to_passages(evidence: Evidence, a: Tokens, b: Tokens) -> tuple[Passage, ...]:
     """The passages with offsets into both texts as received."""
     found = []
-    for (i, j, length), (units, quoted) in zip(evidence.rows.tolist(), evidence.row_units.tolist(), strict=True):
+    for (i, j, length), (units, quoted) in zip(
+        evidence.rows.tolist(), evidence.row_units.tolist(), strict=True
+    ):
         found.append(
             Passage(
                 int(a.starts[i]),

@@ -16,8 +16,8 @@ import zstandard
 from dedup.cluster import Carrier, Edge, TextNode
 from dedup.errors import StoreUnavailable
 from dedup.index import keys
-from dedup.provenance import agency_of_source
 from dedup.model import Article, Credit, CreditPlace, Decision, DecisionKind, MatchKind, PubStatus
+from dedup.provenance import agency_of_source
 
 _FORMAT: Final = 1
 _COMPRESSION_LEVEL: Final = 3
@@ -150,7 +150,9 @@ def decode_record(number: int, raw: bytes) -> ArticleRecord:
     (length,) = _LENGTH.unpack_from(raw, at)
     name = raw[at + 2 : at + 2 + length].decode()
     tombstone = bool(flags & keys.FLAG_TOMBSTONE)
-    article, words, credits = None, 0, ()
+    article: Article | None = None
+    words = 0
+    credits: tuple[Credit, ...] = ()
     if not tombstone:
         article, words, credits = _decode_payload(name, raw[at + 2 + length :], version, version_time)
     return ArticleRecord(
@@ -193,7 +195,9 @@ def _decode_payload(
         version_time=version_time if version_time >= 0 else None,
         pubstatus=PubStatus.USABLE,
     )
-    credits = tuple(Credit(a, CreditPlace(place), text, s, e, field) for a, place, text, s, e, field in p.credits)
+    credits = tuple(
+        Credit(a, CreditPlace(place), text, s, e, field) for a, place, text, s, e, field in p.credits
+    )
     return article, p.words, credits
 
 
@@ -243,7 +247,9 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
     if not digest:
         return None
     node = TextNode(text, digest, decode_carriers(carriers))
-    return TextState(node, int(revision), name.decode(), furniture, int(cluster) if cluster else None, bool(dead))
+    return TextState(
+        node, int(revision), name.decode(), furniture, int(cluster) if cluster else None, bool(dead)
+    )
 
 
 def encode_decision(decision: Decision, copied: int) -> bytes:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dedup.index import keys, records
+from dedup.index import keys
+from dedup.index.records import decode_edge, decode_record, decode_text, encode_edge, name_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dedup.cluster import Edge
+    from dedup.index.records import ArticleRecord, TextState
     from dedup.index.store import Argument, Store
 
 #: Keys asked for in one command.
@@ -64,7 +66,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class TextCommit:
-    """What verification found for one text. ``furniture`` None leaves it as it is; edges are (other, revision, edge)."""
+    """What verification found for one text: furniture (None: as it was) and edges (other, its revision, edge)."""
 
     text: int
     revision: int
@@ -118,11 +120,13 @@ class RedisIndex:
     def _stored(answer: list[Any]) -> Stored:
         outcome, number, text, head, new, revision, previous, lists, flat, sequence = answer
         edges = [
-            records.decode_edge(text, int.from_bytes(other, "little"), value)
+            decode_edge(text, int.from_bytes(other, "little"), value)
             for other, value in zip(flat[::2], flat[1::2], strict=True)
         ]
         found = np.frombuffer(lists, np.uint32)
-        return Stored(outcome.decode(), number, text, head, bool(new), revision, previous, found, edges, sequence)
+        return Stored(
+            outcome.decode(), number, text, head, bool(new), revision, previous, found, edges, sequence
+        )
 
     async def commit(
         self,
@@ -143,7 +147,7 @@ class RedisIndex:
                 len(c.edges),
             )
             for other, revision, edge in c.edges:
-                arguments += (other, revision, records.encode_edge(edge))
+                arguments += (other, revision, encode_edge(edge))
         moved = list(touched)
         arguments += (len(moved), *moved)
         for number, decision in decisions:
@@ -176,7 +180,7 @@ class RedisIndex:
         """All texts of one posting."""
         return np.frombuffer(await self._run("members", posting), np.uint32)
 
-    async def texts(self, wanted: Iterable[int], *, carriers: bool = False) -> dict[int, records.TextState]:
+    async def texts(self, wanted: Iterable[int], *, carriers: bool = False) -> dict[int, TextState]:
         """States of texts; with all carriers, or only the first. Unknown ones are left out."""
         numbers = list(wanted)
         found = {}
@@ -184,12 +188,12 @@ class RedisIndex:
             chunk = numbers[start : start + _CHUNK]
             answer = await self._run("texts", "all" if carriers else "first", *chunk)
             for number, fields in zip(chunk, answer, strict=True):
-                state = records.decode_text(number, fields)
+                state = decode_text(number, fields)
                 if state is not None:
                     found[number] = state
         return found
 
-    async def records(self, numbers: Iterable[int]) -> dict[int, records.ArticleRecord]:
+    async def records(self, numbers: Iterable[int]) -> dict[int, ArticleRecord]:
         """Article records, tombstones included. Unknown ones are left out."""
         wanted = list(numbers)
         found = {}
@@ -198,13 +202,13 @@ class RedisIndex:
             raw = await self.store.call("MGET", *(f"{self.prefix}a{n}" for n in chunk))
             for number, value in zip(chunk, raw, strict=True):
                 if value is not None:
-                    found[number] = records.decode_record(number, value)
+                    found[number] = decode_record(number, value)
         return found
 
-    async def dead_record(self, text: int) -> records.ArticleRecord | None:
+    async def dead_record(self, text: int) -> ArticleRecord | None:
         """The record that a dead text's postings are taken from."""
         raw = await self.store.call("GET", f"{self.prefix}x{text}")
-        return None if raw is None else records.decode_record(0, raw)
+        return None if raw is None else decode_record(0, raw)
 
     async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
         """Edges by text; texts without any are left out."""
@@ -214,14 +218,14 @@ class RedisIndex:
         for text, answer in zip(wanted, answers, strict=True):
             if answer:
                 found[text] = [
-                    records.decode_edge(text, int.from_bytes(other, "little"), value)
+                    decode_edge(text, int.from_bytes(other, "little"), value)
                     for other, value in answer.items()
                 ]
         return found
 
     async def numbers(self, ids: Sequence[str]) -> list[int]:
         """Article numbers by id; 0 where unknown."""
-        return list(await self._run("find", *(records.name_hash(i) for i in ids))) if ids else []
+        return list(await self._run("find", *(name_hash(i) for i in ids))) if ids else []
 
     async def text_of_digest(self, digest: bytes) -> int:
         """The text with this digest, 0 if none."""

@@ -75,7 +75,7 @@ class Store:
     async def call(self, *command: Argument) -> Any:
         """Run one command."""
         try:
-            return await self._client.execute_command(*command)
+            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         except (redis.exceptions.RedisError, OSError) as error:
             raise translate(error) from error
 

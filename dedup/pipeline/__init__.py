@@ -1,20 +1,18 @@
 """Ingest, find, compare: the straight line from an article to its place in a cluster of a story.
 
 An article becomes normalized text, shingles, a sketch, candidates, verified matches, and a place in a cluster of a
-story. :class:`Pipeline` is what the service calls; it opens collections and keeps one :class:`~dedup.pipeline.room.Room`
-for each.
+story. :class:`Pipeline` is what the service calls; it opens collections and keeps one
+:class:`~dedup.pipeline.room.Room` for each.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from dedup.errors import DedupError, InvalidArgument, NotFound, Reason, StoreUnavailable
 from dedup.index.store import Store
 from dedup.model import Article, CollectionParameters, Comparison, FindResult, PubStatus
 from dedup.pipeline.coalesce import Coalescer
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from dedup.config import Settings
+    from dedup.errors import DedupError
     from dedup.model import (
         Cluster,
         CollectionStatus,
@@ -105,7 +104,9 @@ class Pipeline:
             coalescer = self._coalescers.setdefault(
                 collection,
                 Coalescer(
-                    room.ingest.ingest, self._settings.coalesce_articles, self._settings.coalesce_milliseconds / 1000
+                    room.ingest.ingest,
+                    self._settings.coalesce_articles,
+                    self._settings.coalesce_milliseconds / 1000,
                 ),
             )
         return await coalescer.add(article)
@@ -161,8 +162,10 @@ class Pipeline:
     async def list_clusters(
         self, collection: str, *, min_size: int, page_size: int, page_token: str
     ) -> Page[Cluster]:
-        """Clusters of at least ``min_size`` articles, oldest first; clusters of one article only where they are linked."""
-        return await Listing(await self._collections.get(collection)).clusters(min_size, page_size, page_token)
+        """Clusters of at least ``min_size`` articles, oldest first; of one article only where they are linked."""
+        return await Listing(await self._collections.get(collection)).clusters(
+            min_size, page_size, page_token
+        )
 
     async def list_cluster_articles(
         self, collection: str, cluster_id: str, *, page_size: int, page_token: str
@@ -215,10 +218,10 @@ class Pipeline:
 
 def warm_up() -> None:
     """Compile (or load) every kernel, so that no request pays for it."""
-    from dedup.pipeline.search import Search
-
     words = " ".join(f"word{i}" for i in range(40))
     quoted = f"“{words}” 北京 don't"
     Search.compare_given(
-        Article("a", "One", f"{words} {quoted}"), Article("b", "Two", f"{words} more {quoted}"), CollectionParameters()
+        Article("a", "One", f"{words} {quoted}"),
+        Article("b", "Two", f"{words} more {quoted}"),
+        CollectionParameters(),
     )

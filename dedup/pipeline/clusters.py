@@ -147,9 +147,7 @@ def _origin_name(name: str, carriers: Sequence[Carrier]) -> str:
     return name
 
 
-def describe_story(
-    clusters: Sequence[tuple[int, Sequence[TextNode], int]], revision: int
-) -> StoryRecord:
+def describe_story(clusters: Sequence[tuple[int, Sequence[TextNode], int]], revision: int) -> StoryRecord:
     """The record of a story from (cluster, its texts, its representative)."""
     carriers = [c for _, nodes, _ in clusters for node in nodes for c in node.carriers]
     published = [c.published for c in carriers if c.dated]

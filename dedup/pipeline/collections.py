@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from dataclasses import asdict, fields
@@ -112,10 +113,8 @@ class Collections:
         """An open collection, created with default parameters where it does not exist."""
         room = self._rooms.get(name) or await self.find(name)
         if room is None:
-            try:
+            with contextlib.suppress(AlreadyExists):  # another writer was first
                 await self.create(name, CollectionParameters())
-            except AlreadyExists:
-                pass  # another writer was first
             room = await self.get(name)
         return room
 
@@ -127,21 +126,25 @@ class Collections:
         check_parameters(parameters)
         meta = f"{keys.prefix(name)}m"
         described = orjson.dumps(asdict(parameters))
-        if not await self._store.call("HSETNX", meta, "parameters", described):
-            if await self._store.call("SISMEMBER", keys.COLLECTIONS, name):
-                message = f"collection {name!r} exists"
-                raise AlreadyExists(message, Reason.COLLECTION_EXISTS, collection=name)
-        await self._store.call("HSET", meta, "fingerprint", fingerprint(parameters), "created", repr(time.time()))
+        first = await self._store.call("HSETNX", meta, "parameters", described)
+        if not first and await self._store.call("SISMEMBER", keys.COLLECTIONS, name):
+            message = f"collection {name!r} exists"
+            raise AlreadyExists(message, Reason.COLLECTION_EXISTS, collection=name)
+        await self._store.call(
+            "HSET", meta, "fingerprint", fingerprint(parameters), "created", repr(time.time())
+        )
         await self._store.call("SADD", keys.COLLECTIONS, name)
 
     async def _open(self, name: str) -> Room:
         parameters, stored, _ = await self._meta(name)
         if stored != fingerprint(parameters):
             message = (
-                f"collection {name!r} was built with parameters {stored}, this server computes {fingerprint(parameters)}: "
+                f"collection {name!r} was built with parameters {stored}, this server has {fingerprint(parameters)}: "
                 "use the release that built it, or export and ingest it anew"
             )
-            raise ParametersMismatch(message, collection=name, stored=stored, computed=fingerprint(parameters))
+            raise ParametersMismatch(
+                message, collection=name, stored=stored, computed=fingerprint(parameters)
+            )
         index = RedisIndex(self._store, name, parameters.landmarks)
         matcher = Matcher(index, parameters, self._cache, self._pool)
         room = Room(name, parameters, index, matcher)
@@ -208,7 +211,9 @@ class Collections:
         await room.sweeper.stop()
         cursor: int | bytes = 0
         while True:
-            cursor, found = await self._store.call("SCAN", cursor, "MATCH", f"{keys.prefix(name)}*", "COUNT", 1000)
+            cursor, found = await self._store.call(
+                "SCAN", cursor, "MATCH", f"{keys.prefix(name)}*", "COUNT", 1000
+            )
             if found:
                 await self._store.call("UNLINK", *found)
             if int(cursor) == 0:

@@ -58,7 +58,12 @@ def decide(
     copies = [e for e in counted if e.kind in COPY_KINDS]
     best = max(
         copies,
-        key=lambda e: (e.containment, e.kind == MatchKind.EXACT, e.carrier.source == source, -e.carrier.number),
+        key=lambda e: (
+            e.containment,
+            e.kind == MatchKind.EXACT,
+            e.carrier.source == source,
+            -e.carrier.number,
+        ),
         default=None,
     )
     if best is not None:
@@ -82,13 +87,18 @@ def count_words(own: ComparableText, found: Sequence[Verified]) -> tuple[int, in
         mine, theirs = (0, 1) if v.first else (1, 0)
         for row in v.evidence.rows:
             start, other, length = row[mine], row[theirs], row[2]
-            both = own.tokens.flags[start : start + length] & v.text.tokens.flags[other : other + length] & QUOTED > 0
+            both = (
+                own.tokens.flags[start : start + length]
+                & v.text.tokens.flags[other : other + length]
+                & QUOTED
+                > 0
+            )
             quoted[start : start + length] |= both
             copied[start : start + length] |= ~both
     return split_words(own.tokens, copied, quoted & ~copied, ~own.usable)
 
 
-def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int, int]:  # noqa: FBT001
+def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int, int]:
     """The same for an article whose body stands word for word in an earlier one."""
     body = np.arange(len(own.tokens)) >= (0 if same_headline else own.tokens.headline)
     quoted = body & (own.tokens.flags & QUOTED > 0)

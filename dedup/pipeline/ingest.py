@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dedup.index import keys
 from dedup.index.records import decode_decision, encode_decision, source_hash
 from dedup.index.redis_index import Stored, TextCommit, posting_bytes
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dedup.cluster import Carrier
-    from dedup.index import keys as _keys
     from dedup.index.records import TextState
+    from dedup.model import Cluster, Match
     from dedup.pipeline.room import Room
+    from dedup.text import Tokens
 
 _OUTCOMES = {
     "created": Outcome.CREATED,
@@ -150,7 +155,7 @@ class Ingest:
         matched = (await self._room.matcher.match([self._asking(item, lists)]))[0]
         batch.matched[item.stored.text] = matched
 
-    def _asking(self, item: Item, lists: object) -> Asking:
+    def _asking(self, item: Item, lists: NDArray[np.uint32]) -> Asking:
         p = item.prepared
         if p.sketch is None:
             message = "an article that is not comparable has no text"
@@ -164,7 +169,7 @@ class Ingest:
             p.tokens,
             p.digest,
             p.sketch,
-            lists,  # type: ignore[arg-type]
+            lists,
         )
 
     async def _read_states(self, batch: Batch) -> None:
@@ -230,10 +235,9 @@ class Ingest:
         exact = [] if state is None else _first_of_each(state.node.carriers, number, source)
         earlier: list[Earlier] = []
         if exact and state is not None:
-            own, share, counts = await self._exact(item, state)
+            share, counts = await self._exact(item, state)
             earlier = [Earlier(c, MatchKind.EXACT, share, share) for c in exact]
         elif matched is not None:
-            own = matched.own
             before: list[Verified] = []
             for v in matched.found:
                 other = batch.states.get(v.other.node.text)
@@ -242,7 +246,7 @@ class Ingest:
                 if carriers and kind is not None:
                     before.append(v)
                     earlier += [Earlier(c, kind, v.containment, v.other_containment) for c in carriers]
-            counts = count_words(own, before)
+            counts = count_words(matched.own, before)
         else:
             counts = (0, 0, 0, item.prepared.words)
         decision, copied = decide(source, earlier, counts)
@@ -258,14 +262,14 @@ class Ingest:
         )
         return encode_decision(decision, copied)
 
-    async def _exact(self, item: Item, state: TextState) -> tuple[object, float, tuple[int, int, int, int]]:
+    async def _exact(self, item: Item, state: TextState) -> tuple[float, tuple[int, int, int, int]]:
         """The article's share of words, and their counts, in an earlier article with the same body."""
         p = item.prepared
         own = ready_text(p.tokens, p.digest, state.furniture, p.sketch, self._room.parameters)
         rep = (await self._room.matcher.texts([state])).get(state.node.text)
         same = rep is not None and _headline(rep.tokens) == _headline(p.tokens)
         body = own.half_words if same else p.tokens.half_words(p.tokens.headline)
-        return own, body / max(1, own.half_words), count_exact(own, same)
+        return body / max(1, own.half_words), count_exact(own, same)
 
     # -- answers -------------------------------------------------------------------------------------
 
@@ -291,13 +295,10 @@ class Ingest:
         alive = [t for t in sorted(texts) if t in placement.states and not placement.states[t].dead]
         views = await self._room.clusters([placement.cluster(t) for t in alive], settled=changes is not None)
         by_text = dict(zip(alive, views, strict=True))
-        out = []
-        for item in batch.items:
-            out.append(await self._answer(batch, item, by_text, changes or []))
-        return out
+        return [await self._answer(batch, item, by_text, changes or []) for item in batch.items]
 
     async def _answer(
-        self, batch: Batch, item: Item, views: dict[int, object], changes: list[ClusterChange]
+        self, batch: Batch, item: Item, views: dict[int, Cluster], changes: list[ClusterChange]
     ) -> IngestResult:
         stored, article = item.stored, item.article
         outcome = _OUTCOMES[stored.outcome]
@@ -313,7 +314,7 @@ class Ingest:
         if outcome == Outcome.CANCELED:
             carriers = await self._remaining(stored)
         fresh = f"c{stored.text}" if stored.new_text else ""
-        mine = getattr(cluster, "id", None)
+        mine = cluster.id if cluster is not None else ""
         return IngestResult(
             id=article.id,
             outcome=outcome,
@@ -321,9 +322,9 @@ class Ingest:
             decision=item.decision,
             number=stored.number,
             arrival_time=item.arrival,
-            cluster=cluster,  # type: ignore[arg-type]
+            cluster=cluster,
             affected_clusters=tuple(c for c in changes if c.old != fresh and mine in (c.old, c.new)),
-            story=getattr(cluster, "story", None),
+            story=cluster.story if cluster is not None else None,
             matches=tuple(matches[: self._max_matches]),
             total_matches=total,
             matches_truncated=total > min(len(matches), self._max_matches),
@@ -331,7 +332,7 @@ class Ingest:
             carriers=carriers,
         )
 
-    async def _matches(self, batch: Batch, item: Item, outcome: Outcome) -> tuple[list[object], int]:
+    async def _matches(self, batch: Batch, item: Item, outcome: Outcome) -> tuple[list[Match], int]:
         stored = item.stored
         if not stored.text or outcome in (Outcome.CANCELED, Outcome.STALE_VERSION):
             return [], 0
@@ -340,12 +341,16 @@ class Ingest:
                 Verified(batch.states.get(v.other.node.text, v.other), v.text, v.evidence, v.first)
                 for v in item.matched.found
             ]
-            best = sorted(found, key=lambda v: (v.evidence.kind or 0, -max(v.containment, v.other_containment)))
+            best = sorted(
+                found, key=lambda v: (v.evidence.kind or 0, -max(v.containment, v.other_containment))
+            )
             made = await self._room.to_matches(item.matched.own, item.article.id, best[: self._max_matches])
             return list(made), len(found)
         state = batch.states.get(stored.text)
         p = item.prepared
-        own = ready_text(p.tokens, p.digest, state.furniture if state else b"", p.sketch, self._room.parameters)
+        own = ready_text(
+            p.tokens, p.digest, state.furniture if state else b"", p.sketch, self._room.parameters
+        )
         matches, total = await self._room.matches(
             own, stored.text, (stored.number, item.article.id), self._max_matches
         )
@@ -359,14 +364,14 @@ class Ingest:
         if not stored.text:
             return ()
         states = await self._index.texts(order, carriers=True)
-        numbers = [c.number for t in order if t in states and not states[t].dead for c in states[t].node.carriers]
+        numbers = [
+            c.number for t in order if t in states and not states[t].dead for c in states[t].node.carriers
+        ]
         names = await self._room.names(numbers)
         return tuple(names[n] for n in numbers if n in names and n != stored.number)
 
 
 def _item(prepared: Prepared, stored: Stored) -> Item:
-    from dedup.index import keys
-
     _, flags, _, _, _, arrival, _ = keys.HEAD.unpack_from(stored.head)
     raw = keys.DECISION.unpack_from(stored.head, keys.HEAD.size)
     return Item(prepared, stored, bool(flags & keys.FLAG_DECIDED), None, raw, arrival / 1000.0)
@@ -376,11 +381,8 @@ def _first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> lis
     """The earliest arrival before ``before``, and the earliest of the article's own outlet if that is another."""
     first = earliest(carriers, before)
     own = earliest([c for c in carriers if c.source == source], before)
-    return [c for c in {c.number: c for c in (first, own) if c is not None}.values()]
+    return list({c.number: c for c in (first, own) if c is not None}.values())
 
 
-def _headline(tokens: object) -> bytes:
-    return tokens.hashes[: tokens.headline].tobytes()  # type: ignore[attr-defined]
-
-
-__all__ = ["Ingest", "prepare"]
+def _headline(tokens: Tokens) -> bytes:
+    return tokens.hashes[: tokens.headline].tobytes()

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from dedup.errors import InvalidArgument, Reason
 from dedup.model import Cluster, Match, MatchKind, Page, StoredArticle, Story
-from dedup.pipeline import clusters
+from dedup.pipeline.clusters import ClusterRecord
 from dedup.pipeline.matching import Verified, ready_text
 from dedup.pipeline.prepare import prepare
 from dedup.verify import verify
 
 if TYPE_CHECKING:
+    from dedup.index.records import ArticleRecord
     from dedup.pipeline.room import Room
 
 _SCAN = 500
@@ -20,7 +21,7 @@ _MOST_MATCHES = 100_000
 
 
 def _position(token: str) -> int:
-    if token and not (token.isascii() and token.isdigit() and len(token) < 16):  # noqa: PLR2004
+    if token and not (token.isascii() and token.isdigit() and len(token) < 16):
         message = "page_token is not one that this service gave"
         raise InvalidArgument(message, Reason.INVALID_PAGE_TOKEN, field="page_token")
     return int(token or 0)
@@ -36,7 +37,7 @@ class Listing:
     async def articles(self, page_size: int, page_token: str) -> Page[StoredArticle]:
         """Articles by arrival number."""
         after, last = _position(page_token), await self._index.highest_number()
-        found = []
+        found: list[ArticleRecord] = []
         while after < last and len(found) < page_size:
             step = min(_SCAN, last - after, max(64, page_size))
             records = await self._index.records(range(after + 1, after + step + 1))
@@ -65,7 +66,7 @@ class Listing:
     async def clusters(self, min_size: int, page_size: int, page_token: str) -> Page[Cluster]:
         """Clusters by number."""
         after = _position(page_token)
-        found: list[tuple[int, clusters.ClusterRecord]] = []
+        found: list[tuple[int, ClusterRecord]] = []
         while len(found) < page_size:
             numbers = await self._numbers("clusters", after, _SCAN)
             records = await self._room.settler.read_clusters(numbers)
@@ -119,7 +120,7 @@ class Listing:
             edges = await self._index.edges(texts)
             for text in texts:
                 after = text
-                pairs = sorted((e.b for e in edges.get(text, []) if e.a == text))
+                pairs = sorted(e.b for e in edges.get(text, []) if e.a == text)
                 found += await verified_pairs(self._room, [(text, other) for other in pairs])
                 if len(found) >= page_size:
                     break

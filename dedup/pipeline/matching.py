@@ -205,7 +205,9 @@ class Matcher:
         # texts that ask together meet with the furniture that this very survey found
         texts = texts | {a.text: own for a, own in zip(asking, owns, strict=True) if a.text}
         out = []
-        for a, s, own, furniture, states, near in zip(asking, surveys, owns, packed, chosen, around, strict=True):
+        for a, s, own, furniture, states, near in zip(
+            asking, surveys, owns, packed, chosen, around, strict=True
+        ):
             found = []
             with stage("verify"):
                 name = a.id.encode()
@@ -273,7 +275,9 @@ class Matcher:
         """Texts whose furniture may have changed with the coming of this one."""
         return await self.members_of_sources(matched.asking.sketch, matched.changed, matched.asking.text)
 
-    async def members_of_sources(self, made: Sketch, changed: Sequence[tuple[int, int]], own: int) -> set[int]:
+    async def members_of_sources(
+        self, made: Sketch, changed: Sequence[tuple[int, int]], own: int
+    ) -> set[int]:
         """All texts of the (posting, source) pairs given, without ``own``."""
         touched: set[int] = set()
         by_posting: dict[int, set[int]] = {}

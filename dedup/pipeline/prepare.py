@@ -82,5 +82,3 @@ def prepare_batch(
         with stage("pack"):
             out.append((ready, arrival(ready, now)))
     return out
-
-

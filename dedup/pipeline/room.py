@@ -10,7 +10,14 @@ from dedup.cluster import Carrier, TextNode
 from dedup.errors import NotFound, Reason
 from dedup.index.records import decode_decision
 from dedup.model import Cluster, Match, MatchKind, Origin, Passage, StoredArticle, Story
-from dedup.pipeline import clusters
+from dedup.pipeline.clusters import (
+    ClusterRecord,
+    StoryRecord,
+    decode_cluster,
+    decode_story,
+    describe,
+    representative,
+)
 from dedup.pipeline.matching import Verified
 from dedup.verify import ComparableText, Evidence, to_match, to_passages, verify
 
@@ -36,10 +43,10 @@ class Placement:
     """Where texts stand now: cluster number and record by text; a missing record means a cluster of its own."""
 
     states: dict[int, TextState]
-    records: dict[int, clusters.ClusterRecord]
+    records: dict[int, ClusterRecord]
     moved: dict[int, int]
 
-    def cluster(self, text: int) -> tuple[int, clusters.ClusterRecord | None]:
+    def cluster(self, text: int) -> tuple[int, ClusterRecord | None]:
         """Number and record of the cluster of a text."""
         state = self.states.get(text)
         number = state.cluster if state is not None and state.cluster else text
@@ -50,7 +57,9 @@ class Placement:
 class Room:
     """One open collection."""
 
-    def __init__(self, name: str, parameters: CollectionParameters, index: RedisIndex, matcher: Matcher) -> None:
+    def __init__(
+        self, name: str, parameters: CollectionParameters, index: RedisIndex, matcher: Matcher
+    ) -> None:
         self.name = name
         self.parameters = parameters
         self.index = index
@@ -106,7 +115,7 @@ class Room:
         return Placement(states, records, moved)
 
     async def clusters(
-        self, wanted: Sequence[tuple[int, clusters.ClusterRecord | None]], *, settled: bool = True
+        self, wanted: Sequence[tuple[int, ClusterRecord | None]], *, settled: bool = True
     ) -> list[Cluster]:
         """Clusters as callers see them; those without a record are built from their one text."""
         built = []
@@ -121,11 +130,13 @@ class Room:
         names = await self.names(numbers)
         sources = await self._sources(outlets)
         dirty = set() if settled else {number for number, _ in built}
-        return [self._cluster(number, record, names, sources, number not in dirty) for number, record in built]
+        return [
+            self._cluster(number, record, names, sources, number not in dirty) for number, record in built
+        ]
 
     @staticmethod
     def _cluster(
-        number: int, record: clusters.ClusterRecord, names: dict[int, str], sources: dict[int, str], settled: bool  # noqa: FBT001
+        number: int, record: ClusterRecord, names: dict[int, str], sources: dict[int, str], settled: bool
     ) -> Cluster:
         name, confidence, reason = record.origin
         return Cluster(
@@ -139,17 +150,19 @@ class Room:
             settled=settled,
             story=f"s{record.story}" if record.story else None,
             linked=tuple(f"c{n}" for n in record.linked),
-            origin=Origin(sources.get(int(name[1:]), "") if name.startswith("#") else name, confidence, reason),
+            origin=Origin(
+                sources.get(int(name[1:]), "") if name.startswith("#") else name, confidence, reason
+            ),
             agencies=tuple(record.agencies),
         )
 
-    async def _alone(self, text: int) -> clusters.ClusterRecord:
+    async def _alone(self, text: int) -> ClusterRecord:
         state = (await self.index.texts([text], carriers=True)).get(text)
         if state is None or state.dead:
             raise self.no_cluster(f"c{text}")
-        tied = clusters.representative([state.node]).candidates
+        tied = representative([state.node]).candidates
         names = await self.names(c.number for c in tied) if len(tied) > 1 else {}
-        return clusters.describe([state.node], 1, 0, (), names)
+        return describe([state.node], 1, 0, (), names)
 
     async def _sources(self, numbers: Iterable[int]) -> dict[int, str]:
         found = await self.index.records(sorted(numbers)) if numbers else {}
@@ -160,7 +173,7 @@ class Room:
         message = f"collection {self.name!r} has no cluster {cluster_id!r}"
         return NotFound(message, Reason.CLUSTER_NOT_FOUND, collection=self.name, cluster=cluster_id)
 
-    async def find_cluster(self, cluster_id: str) -> tuple[int, clusters.ClusterRecord | None]:
+    async def find_cluster(self, cluster_id: str) -> tuple[int, ClusterRecord | None]:
         """A cluster by id; an id that was merged away resolves to where it went.
 
         Raises:
@@ -179,13 +192,13 @@ class Room:
                     return number, None
                 number = state.cluster
                 continue
-            record = clusters.decode_cluster(raw)
+            record = decode_cluster(raw)
             if not record.merged_into:
                 return number, record
             number = record.merged_into
         raise self.no_cluster(cluster_id)
 
-    async def find_story(self, story_id: str) -> tuple[int, clusters.StoryRecord]:
+    async def find_story(self, story_id: str) -> tuple[int, StoryRecord]:
         """A story by id; an id that was merged away resolves to where it went.
 
         Raises:
@@ -196,14 +209,14 @@ class Room:
             raw = await self.index.store.call("GET", f"{self.index.prefix}s{number}") if number else None
             if raw is None:
                 break
-            record = clusters.decode_story(raw)
+            record = decode_story(raw)
             if not record.merged_into:
                 return int(number or 0), record
             number = record.merged_into
         message = f"collection {self.name!r} has no story {story_id!r}"
         raise NotFound(message, Reason.STORY_NOT_FOUND, collection=self.name, story=story_id)
 
-    async def stories(self, wanted: Sequence[tuple[int, clusters.StoryRecord]]) -> list[Story]:
+    async def stories(self, wanted: Sequence[tuple[int, StoryRecord]]) -> list[Story]:
         """Stories as callers see them."""
         records = await self.index.records({record.representative for _, record in wanted})
         out = []
@@ -246,7 +259,9 @@ class Room:
             state = carriers.get(record.text)
             siblings = state.node.carriers[:MOST_CARRIERS] if state is not None else ()
             representative = bool(number) and (
-                cluster.representative == record.number if cluster is not None else _stands_alone(state, record.number)
+                cluster.representative == record.number
+                if cluster is not None
+                else _stands_alone(state, record.number)
             )
             out.append(
                 StoredArticle(
@@ -273,7 +288,9 @@ class Room:
     async def others(self, text: int) -> list[Edge]:
         """The edges of a text, best first."""
         edges = (await self.index.edges([text])).get(text, [])
-        return sorted(edges, key=lambda e: (e.kind, -max(e.a_containment, e.b_containment), -e.unquoted, e.a, e.b))
+        return sorted(
+            edges, key=lambda e: (e.kind, -max(e.a_containment, e.b_containment), -e.unquoted, e.a, e.b)
+        )
 
     async def matches(
         self, own: ComparableText, text: int, article: tuple[int, str], limit: int
@@ -325,7 +342,9 @@ class Room:
         other = await self.matcher.text_of(node)
         rest = tuple(names[c.number] for c in siblings[1 : MOST_CARRIERS + 1])
         if other is None:
-            return Match(name, names[first.number], MatchKind.EXACT, 1.0, 1.0, 1.0, own.half_words // 2, 0, 0, (), rest)
+            return Match(
+                name, names[first.number], MatchKind.EXACT, 1.0, 1.0, 1.0, own.half_words // 2, 0, 0, (), rest
+            )
         ahead = name.encode() < names[first.number].encode()
         evidence = verify(own, other) if ahead else verify(other, own)
         return _one_way(Verified(state, other, evidence, ahead), own, name, names[first.number], rest)
@@ -339,7 +358,11 @@ def _rank(match: Match) -> tuple[int, float, int, bytes]:
 def _one_way(v: Verified, own: ComparableText, name: str, other: str, carriers: tuple[str, ...]) -> Match:
     """A match from the asking article's side, whichever side alignment began with."""
     evidence = v.evidence
-    made = to_match(evidence, own, v.text, name, other) if v.first else to_match(evidence, v.text, own, other, name)
+    made = (
+        to_match(evidence, own, v.text, name, other)
+        if v.first
+        else to_match(evidence, v.text, own, other, name)
+    )
     passages = made.passages if v.first else flipped(evidence, v.text, own)
     return Match(
         article=name,
@@ -371,4 +394,8 @@ def _stands_alone(state: TextState | None, number: int) -> bool:
 
 def _number(name: str, letter: str) -> int | None:
     digits = name[1:]
-    return int(digits) if name[:1] == letter and digits.isascii() and digits.isdigit() and len(digits) < 16 else None  # noqa: PLR2004
+    return (
+        int(digits)
+        if name[:1] == letter and digits.isascii() and digits.isdigit() and len(digits) < 16
+        else None
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dedup.errors import DedupError
-from dedup.index.records import decode_carriers, encode_carrier, source_hash
+from dedup.index.records import source_hash
 from dedup.index.redis_index import posting_bytes
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
 from dedup.pipeline.decide import Earlier, count_exact, count_words, decide
@@ -17,7 +18,6 @@ from dedup.pipeline.room import flipped
 from dedup.verify import ComparableText, to_match, to_passages, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from dedup.model import Match
@@ -68,7 +68,12 @@ class Search:
         decision, copied = decide(source_hash(ready.article), earlier, count_exact(own, share == 1.0))
         names = await self._room.names([copied])
         return FindResult(
-            True, tuple(matches), total, total > len(matches), ready.credits, _named(decision, names.get(copied, ""))
+            True,
+            tuple(matches),
+            total,
+            total > len(matches),
+            ready.credits,
+            _named(decision, names.get(copied, "")),
         )
 
     async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
@@ -108,7 +113,9 @@ class Search:
         state = (await self._room.index.texts([record.text])).get(record.text) if record.text else None
         ready = prepare(record.article, self._room.parameters)
         furniture = state.furniture if state is not None else b""
-        return record.article, ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters)
+        return record.article, ready_text(
+            ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters
+        )
 
     @staticmethod
     def compare_given(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
@@ -127,31 +134,18 @@ def _comparison(a: Article, own: ComparableText, b: Article, other: ComparableTe
     passages = to_passages(evidence, own.tokens, other.tokens) if ahead else flipped(evidence, other, own)
     match: Match | None = None
     if evidence.kind is not None:
-        made = to_match(evidence, own, other, a.id, b.id)
+        made = (
+            to_match(evidence, own, other, a.id, b.id)
+            if ahead
+            else to_match(evidence, other, own, b.id, a.id)
+        )
         shares = (evidence.a_containment, evidence.b_containment)
-        match = _turned(made, shares if ahead else shares[::-1], passages, a.id, b.id) if not ahead else made
+        mine, theirs = shares if ahead else shares[::-1]
+        match = replace(
+            made, article=a.id, other=b.id, containment=mine, other_containment=theirs, passages=passages
+        )
     return Comparison(a, b, match, passages)
 
 
-def _turned(
-    made: Match, shares: Sequence[float], passages: object, article: str, other: str
-) -> Match:
-    from dataclasses import replace
-
-    return replace(
-        made,
-        article=article,
-        other=other,
-        containment=shares[0],
-        other_containment=shares[1],
-        passages=passages,  # type: ignore[arg-type]
-    )
-
-
 def _named(decision: Decision, copies: str) -> Decision:
-    from dataclasses import replace
-
     return replace(decision, copies=copies)
-
-
-__all__ = ["Search", "decode_carriers", "encode_carrier"]

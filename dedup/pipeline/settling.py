@@ -9,6 +9,7 @@ seen. An entry that became dirty again meanwhile stays in the queue.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -18,7 +19,17 @@ from dedup.cluster import Settlement, SettlingRules, links, settle
 from dedup.errors import StoreUnavailable
 from dedup.model import ClusterChange
 from dedup.observability import stage
-from dedup.pipeline import clusters
+from dedup.pipeline.clusters import (
+    ClusterRecord,
+    StoryRecord,
+    assign,
+    decode_cluster,
+    decode_story,
+    describe,
+    describe_story,
+    encode,
+    representative,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,8 +53,8 @@ class Component:
 
     states: dict[int, TextState] = field(default_factory=dict)
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
-    clusters: dict[int, clusters.ClusterRecord] = field(default_factory=dict)
-    stories: dict[int, clusters.StoryRecord] = field(default_factory=dict)
+    clusters: dict[int, ClusterRecord] = field(default_factory=dict)
+    stories: dict[int, StoryRecord] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
 
 
@@ -83,14 +94,15 @@ class Settler:
         """Something became dirty."""
         self._wake.set()
 
-    async def settled(self, texts: Iterable[int], timeout: float) -> list[ClusterChange] | None:
-        """Wait until none of ``texts`` is dirty; cluster ids that changed meanwhile, or None after ``timeout``."""
+    async def settled(self, texts: Iterable[int], seconds: float) -> list[ClusterChange] | None:
+        """Wait until none of ``texts`` is dirty; cluster ids that changed meanwhile, or None after ``seconds``."""
         future: asyncio.Future[list[ClusterChange]] = asyncio.get_running_loop().create_future()
-        entry = (set(texts), [], future)
+        changed: list[ClusterChange] = []
+        entry = (set(texts), changed, future)
         self._waiting.append(entry)
         self._wake.set()
         try:
-            return await asyncio.wait_for(future, timeout)
+            return await asyncio.wait_for(future, seconds)
         except TimeoutError:
             return None
         finally:
@@ -99,10 +111,8 @@ class Settler:
 
     async def _run(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 1.0)
-            except TimeoutError:
-                pass
             self._wake.clear()
             started = time.perf_counter()
             try:
@@ -114,7 +124,7 @@ class Settler:
             if more:
                 self._wake.set()
             spent = time.perf_counter() - started
-            if spent > 0.05:  # noqa: PLR2004 - ordinary passes take a few milliseconds
+            if spent > 0.05:
                 await asyncio.sleep(REST * spent)
 
     async def _pass(self) -> bool:
@@ -194,22 +204,22 @@ class Settler:
                 wanted |= set(story.clusters) - found.clusters.keys()
         return beside
 
-    async def read_clusters(self, numbers: Iterable[int]) -> dict[int, clusters.ClusterRecord]:
+    async def read_clusters(self, numbers: Iterable[int]) -> dict[int, ClusterRecord]:
         """Cluster records by number, those that were merged away left out."""
         wanted = sorted(numbers)
         if not wanted:
             return {}
         raw = await self._index.store.call("MGET", *(f"{self._index.prefix}c{n}" for n in wanted))
-        read = {n: clusters.decode_cluster(value) for n, value in zip(wanted, raw, strict=True) if value}
+        read = {n: decode_cluster(value) for n, value in zip(wanted, raw, strict=True) if value}
         return {n: record for n, record in read.items() if not record.merged_into}
 
-    async def read_stories(self, numbers: Iterable[int]) -> dict[int, clusters.StoryRecord]:
+    async def read_stories(self, numbers: Iterable[int]) -> dict[int, StoryRecord]:
         """Story records by number, those that were merged away left out."""
         wanted = sorted(numbers)
         if not wanted:
             return {}
         raw = await self._index.store.call("MGET", *(f"{self._index.prefix}s{n}" for n in wanted))
-        read = {n: clusters.decode_story(value) for n, value in zip(wanted, raw, strict=True) if value}
+        read = {n: decode_story(value) for n, value in zip(wanted, raw, strict=True) if value}
         return {n: record for n, record in read.items() if not record.merged_into}
 
     # -- deciding ------------------------------------------------------------------------------------
@@ -223,7 +233,7 @@ class Settler:
             settlement = settle(nodes, edges, self._rules)
         changes = Changes()
         old = {t: s.cluster or t for t, s in component.states.items()}
-        ids, moved = clusters.assign(settlement.clusters, old)
+        ids, moved = assign(settlement.clusters, old)
         ids = await self._numbered(ids, "t")
         stories = await self._stories(component, settlement, changes)
         linked: dict[int, set[int]] = {}
@@ -231,11 +241,11 @@ class Settler:
             linked.setdefault(x, set()).add(ids[y])
             linked.setdefault(y, set()).add(ids[x])
         names = await self._names_of_ties(settlement, nodes)
-        made: dict[int, clusters.ClusterRecord] = {}
+        made: dict[int, ClusterRecord] = {}
         for index, members in enumerate(settlement.clusters):
             group = [nodes[t] for t in members]
             before = component.clusters.get(ids[index])
-            record = clusters.describe(
+            record = describe(
                 group, before.revision if before else 1, stories.get(index, 0), linked.get(index, ()), names
             )
             alone = record.size == 1 and not record.story and not record.linked
@@ -244,10 +254,14 @@ class Settler:
             if record != before:
                 if before is not None:
                     record.revision += 1
-                changes.keys.append((f"c{ids[index]}", clusters.encode(record)))
+                changes.keys.append((f"c{ids[index]}", encode(record)))
             made[ids[index]] = record
-            changes.texts += [(t, str(ids[index])) for t in members if component.states[t].cluster != ids[index]]
-        self._retire(component, set(ids), moved, old, dict(zip(ids, settlement.clusters, strict=True)), changes)
+            changes.texts += [
+                (t, str(ids[index])) for t in members if component.states[t].cluster != ids[index]
+            ]
+        self._retire(
+            component, set(ids), moved, old, dict(zip(ids, settlement.clusters, strict=True)), changes
+        )
         await self._write_stories(component, settlement, stories, ids, made, nodes, changes)
         return changes
 
@@ -263,7 +277,7 @@ class Settler:
     async def _names_of_ties(self, settlement: Settlement, nodes: dict[int, TextNode]) -> dict[int, str]:
         tied: set[int] = set()
         for members in settlement.clusters:
-            choice = clusters.representative([nodes[t] for t in members])
+            choice = representative([nodes[t] for t in members])
             if len(choice.candidates) > 1:
                 tied |= {c.number for c in choice.candidates}
         return await self._index.ids(sorted(tied)) if tied else {}
@@ -291,10 +305,12 @@ class Settler:
                 record = component.clusters.get(number)
                 if record is not None:
                     record.merged_into = target
-                    changes.aliases.append((f"c{number}", clusters.encode(record)))
+                    changes.aliases.append((f"c{number}", encode(record)))
             kept = target if target is not None else number
             changes.events += [
-                ClusterChange("split", f"c{number}", f"c{part}") for part in sorted(by_old[number]) if part != kept
+                ClusterChange("split", f"c{number}", f"c{part}")
+                for part in sorted(by_old[number])
+                if part != kept
             ]
         for number in component.clusters:
             if number not in by_old:
@@ -310,17 +326,20 @@ class Settler:
             if record is not None and record.story:
                 old[text] = record.story
         groups = [
-            sorted(text for index in story for text in settlement.clusters[index]) for story in settlement.stories
+            sorted(text for index in story for text in settlement.clusters[index])
+            for story in settlement.stories
         ]
-        ids, moved = clusters.assign(groups, old)
+        ids, moved = assign(groups, old)
         ids = await self._numbered(ids, "s")
         for number, record_ in component.stories.items():
             if number in moved:
                 record_.merged_into = moved[number]
-                changes.aliases.append((f"s{number}", clusters.encode(record_)))
+                changes.aliases.append((f"s{number}", encode(record_)))
             elif number not in ids:
                 changes.removed.append(f"s{number}")
-        return {index: number for number, story in zip(ids, settlement.stories, strict=True) for index in story}
+        return {
+            index: number for number, story in zip(ids, settlement.stories, strict=True) for index in story
+        }
 
     async def _write_stories(
         self,
@@ -328,7 +347,7 @@ class Settler:
         settlement: Settlement,
         stories: dict[int, int],
         ids: list[int],
-        made: dict[int, clusters.ClusterRecord],
+        made: dict[int, ClusterRecord],
         nodes: dict[int, TextNode],
         changes: Changes,
     ) -> None:
@@ -339,11 +358,11 @@ class Settler:
                 for index in story
             ]
             before = component.stories.get(number)
-            record = clusters.describe_story(parts, before.revision if before else 1)
+            record = describe_story(parts, before.revision if before else 1)
             if record != before:
                 if before is not None:
                     record.revision += 1
-                changes.keys.append((f"s{number}", clusters.encode(record)))
+                changes.keys.append((f"s{number}", encode(record)))
 
     # -- writing -------------------------------------------------------------------------------------
 

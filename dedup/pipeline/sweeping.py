@@ -17,6 +17,7 @@ store, so that whoever comes next can finish it:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -78,10 +79,8 @@ class Sweeper:
 
     async def _run(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 1.0)
-            except TimeoutError:
-                pass
             self._wake.clear()
             try:
                 while await self.sweep():
@@ -134,7 +133,9 @@ class Sweeper:
 
     async def _ask(self, state: TextState, record: ArticleRecord) -> tuple[Asking, int]:
         tokens, made = self._sketch(record)
-        sequence, lists = await self._index.lookup(state.node.text, record.digest, posting_bytes(made.postings))
+        sequence, lists = await self._index.lookup(
+            state.node.text, record.digest, posting_bytes(made.postings)
+        )
         carrier = state.node.carriers[0]
         one = Asking(
             state.node.text, state.id, carrier.source, carrier.published, tokens, record.digest, made, lists
@@ -155,7 +156,9 @@ class Sweeper:
         state = (await self._index.texts([text])).get(text)
         record = None
         if state is not None and not state.dead:
-            record = (await self._index.records([state.node.carriers[0].number])).get(state.node.carriers[0].number)
+            record = (await self._index.records([state.node.carriers[0].number])).get(
+                state.node.carriers[0].number
+            )
         if state is None or state.dead:
             await self._index.finished("shrink", text)
             return
@@ -188,4 +191,3 @@ class Sweeper:
         seen = survey(lists, placed, own, len(made.postings), leaving=True)
         await self._index.touch(await self._matcher.members_of_sources(made, seen.changed, text))
         return True
-

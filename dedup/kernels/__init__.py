@@ -1,0 +1,83 @@
+"""The compiled loops: code points to tokens, shingles, signatures, window minima, alignment, posting lists.
+
+Everything here is a Numba function that releases the interpreter lock and is compiled once into a cache. The callers in
+text, shingle, sketch, align and candidates document what is computed and where it comes from; nothing else in the
+project is compiled. Conventions: integer arrays, C order, no Python objects, no exceptions.
+"""
+
+from dedup.kernels.marks import (
+    K_CHARACTER,
+    K_IGNORED,
+    K_MARK,
+    K_NEWLINE,
+    K_OPENING,
+    K_OTHER,
+    K_SPACE,
+    K_WORD,
+    Q_ANGLE_LEFT,
+    Q_ANGLE_RIGHT,
+    Q_APOSTROPHE,
+    Q_CORNER_LEFT,
+    Q_CORNER_RIGHT,
+    Q_GUILLEMET_LEFT,
+    Q_GUILLEMET_RIGHT,
+    Q_LEFT,
+    Q_LOW,
+    Q_NONE,
+    Q_PRIME_LEFT,
+    Q_PRIME_RIGHT,
+    Q_RIGHT,
+    Q_SINGLE_LEFT,
+    Q_SINGLE_LOW,
+    Q_SINGLE_RIGHT,
+    Q_STRAIGHT,
+    Q_WHITE_CORNER_LEFT,
+    Q_WHITE_CORNER_RIGHT,
+)
+from dedup.kernels.posting_lists import members, survey
+from dedup.kernels.sketching import band_keys, shingles, signature, window_minima, xxh32
+from dedup.kernels.tiling import OCCURRENCES, SEED, intersection, measure, passages
+from dedup.kernels.tokens import tokenize
+
+__all__ = [
+    "K_CHARACTER",
+    "K_IGNORED",
+    "K_MARK",
+    "K_NEWLINE",
+    "K_OPENING",
+    "K_OTHER",
+    "K_SPACE",
+    "K_WORD",
+    "OCCURRENCES",
+    "Q_ANGLE_LEFT",
+    "Q_ANGLE_RIGHT",
+    "Q_APOSTROPHE",
+    "Q_CORNER_LEFT",
+    "Q_CORNER_RIGHT",
+    "Q_GUILLEMET_LEFT",
+    "Q_GUILLEMET_RIGHT",
+    "Q_LEFT",
+    "Q_LOW",
+    "Q_NONE",
+    "Q_PRIME_LEFT",
+    "Q_PRIME_RIGHT",
+    "Q_RIGHT",
+    "Q_SINGLE_LEFT",
+    "Q_SINGLE_LOW",
+    "Q_SINGLE_RIGHT",
+    "Q_STRAIGHT",
+    "Q_WHITE_CORNER_LEFT",
+    "Q_WHITE_CORNER_RIGHT",
+    "SEED",
+    "band_keys",
+    "intersection",
+    "measure",
+    "members",
+    "passages",
+    "shingles",
+    "signature",
+    "survey",
+    "tokenize",
+    "window_minima",
+    "xxh32",
+]

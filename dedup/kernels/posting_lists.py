@@ -1,0 +1,118 @@
+"""Reading posting lists, see :mod:`dedup.candidates`."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+
+@nb.njit(cache=True, nogil=True)
+def _repeats(sources, days, count, source):
+    """Whether ``source`` stands at least three times, on three days, more than five days apart."""
+    total, distinct, low, high = 0, 0, 0, 0
+    for i in range(count):
+        if sources[i] != source:
+            continue
+        new = True
+        for j in range(i):
+            if sources[j] == source and days[j] == days[i]:
+                new = False
+        distinct += 1 if new else 0
+        low = days[i] if total == 0 else min(low, days[i])
+        high = days[i] if total == 0 else max(high, days[i])
+        total += 1
+    return total >= 3 and distinct >= 3 and high - low > 5
+
+
+@nb.njit(cache=True, nogil=True)
+def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving):
+    """Read posting lists: which are furniture, who may be compared, whose furniture changed.
+
+    ``lists`` uint32 is a sequence of entries (index, e, m, moved, e eligible texts, m landmarks); ``texts``,
+    ascending, with their sources and days are all texts in them that are alive; ``own`` is the asking text, which
+    stands in no list of eligible texts. With ``leaving`` False the own text came in and ``moved`` is the landmark it
+    pushed out; with True it went out and ``moved`` is the one that took its place.
+    Returns furniture bool (size,), eligible bool (texts,), changes as rows (index, source).
+    """
+    furniture = np.zeros(size, np.bool_)
+    eligible = np.zeros(texts.size, np.bool_)
+    change_index = np.empty(2 * size, np.int32)
+    change_source = np.empty(2 * size, np.uint64)
+    changes = 0
+    group = np.empty(64, np.int64)
+    group_source = np.empty(64, np.uint64)
+    group_day = np.empty(64, np.int32)
+    p = 0
+    while p < lists.size:
+        index, e, m, moved = lists[p], lists[p + 1], lists[p + 2], lists[p + 3]
+        p += 4
+        first = p if m == 0 else p + e
+        length = e if m == 0 else m
+        if length + 2 > group.size:
+            group = np.empty(2 * length + 2, np.int64)
+            group_source = np.empty(2 * length + 2, np.uint64)
+            group_day = np.empty(2 * length + 2, np.int32)
+        count, own_inside = 0, m == 0
+        for q in range(first, first + length):
+            if lists[q] == own:
+                own_inside = True
+                continue
+            at = np.searchsorted(texts, lists[q])
+            if at < texts.size and texts[at] == lists[q]:
+                group[count], group_source[count], group_day[count] = lists[q], sources[at], days[at]
+                count += 1
+        moved_at = np.searchsorted(texts, moved) if moved != 0 else texts.size
+        if moved_at < texts.size and texts[moved_at] != moved:
+            moved_at = texts.size
+        others = count  # without the own text
+        if own_inside and own != 0 and not leaving:
+            group[count], group_source[count], group_day[count] = own, own_source, own_day
+            count += 1
+        mine = _repeats(group_source, group_day, count, own_source)
+        furniture[index] = mine
+        if own != 0 and (own_inside or leaving) and count >= 2:
+            if leaving:
+                group_source[count], group_day[count] = own_source, own_day
+                was = _repeats(group_source, group_day, count + 1, own_source)
+            else:
+                was = _repeats(group_source, group_day, others, own_source)
+                if moved_at < texts.size:
+                    group_source[others], group_day[others] = sources[moved_at], days[moved_at]
+                    was = _repeats(group_source, group_day, count, own_source)
+                    before = _repeats(group_source, group_day, count, sources[moved_at])
+                    group_source[others], group_day[others] = own_source, own_day
+                    after = _repeats(group_source, group_day, count, sources[moved_at])
+                    if before != after and sources[moved_at] != own_source:
+                        change_index[changes], change_source[changes] = index, sources[moved_at]
+                        changes += 1
+            if was != mine:
+                change_index[changes], change_source[changes] = index, own_source
+                changes += 1
+            if leaving and moved_at < texts.size and sources[moved_at] != own_source:
+                change_index[changes], change_source[changes] = index, sources[moved_at]
+                changes += 1
+        for q in range(p, p + e):
+            at = np.searchsorted(texts, lists[q])
+            if at < texts.size and texts[at] == lists[q] and not eligible[at] and not mine:
+                if count < 3 or not _repeats(group_source, group_day, count, sources[at]):
+                    eligible[at] = True
+        p += e + m
+    return furniture, eligible, change_index[:changes].copy(), change_source[:changes].copy()
+
+
+@nb.njit(cache=True, nogil=True)
+def members(lists):
+    """All texts named in posting lists, in order, with repetition."""
+    out = np.empty(lists.size, np.uint32)
+    n, p = 0, 0
+    while p < lists.size:
+        e, m, moved = lists[p + 1], lists[p + 2], lists[p + 3]
+        p += 4
+        if moved != 0:
+            out[n] = moved
+            n += 1
+        for q in range(p, p + e + m):
+            out[n] = lists[q]
+            n += 1
+        p += e + m
+    return out[:n].copy()

@@ -1,0 +1,121 @@
+"""Shingles, MinHash signatures, window minima and band keys, see :mod:`dedup.sketch`."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from dedup.kernels.hashing import POLY, mix
+
+# XXH32 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md)
+_P1, _P2, _P3 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
+_P4, _P5 = np.uint32(0x27D4EB2F), np.uint32(0x165667B1)
+
+
+@nb.njit(cache=True, nogil=True)
+def shingles(tokens, k):
+    """64-bit hashes of the word k-grams, shape (n - k + 1,), in order of position."""
+    n = tokens.size - k + 1
+    if n <= 0:
+        return np.empty(0, np.uint64)
+    out = np.empty(n, np.uint64)
+    for i in range(n):
+        s = np.uint64(k)
+        for j in range(k):
+            s = s * POLY + tokens[i + j]
+        out[i] = mix(s)
+    return out
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _rotl(x, r):
+    return np.uint32((x << np.uint32(r)) | (x >> np.uint32(32 - r)))
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _u32(data, p):
+    return np.uint32(
+        np.uint32(data[p])
+        | (np.uint32(data[p + 1]) << np.uint32(8))
+        | (np.uint32(data[p + 2]) << np.uint32(16))
+        | (np.uint32(data[p + 3]) << np.uint32(24))
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def xxh32(data, start, end):
+    """XXH32, seed 0, of ``data[start:end]``."""
+    p = start
+    if end - start >= 16:
+        v1, v2, v3, v4 = np.uint32(_P1 + _P2), _P2, np.uint32(0), np.uint32(np.uint32(0) - _P1)
+        while p <= end - 16:
+            v1 = np.uint32(_rotl(np.uint32(v1 + np.uint32(_u32(data, p) * _P2)), 13) * _P1)
+            v2 = np.uint32(_rotl(np.uint32(v2 + np.uint32(_u32(data, p + 4) * _P2)), 13) * _P1)
+            v3 = np.uint32(_rotl(np.uint32(v3 + np.uint32(_u32(data, p + 8) * _P2)), 13) * _P1)
+            v4 = np.uint32(_rotl(np.uint32(v4 + np.uint32(_u32(data, p + 12) * _P2)), 13) * _P1)
+            p += 16
+        h = np.uint32(_rotl(v1, 1) + _rotl(v2, 7) + _rotl(v3, 12) + _rotl(v4, 18))
+    else:
+        h = _P5
+    h = np.uint32(h + np.uint32(end - start))
+    while p + 4 <= end:
+        h = np.uint32(_rotl(np.uint32(h + np.uint32(_u32(data, p) * _P3)), 17) * _P4)
+        p += 4
+    while p < end:
+        h = np.uint32(_rotl(np.uint32(h + np.uint32(np.uint32(data[p]) * _P5)), 11) * _P1)
+        p += 1
+    h = np.uint32((h ^ (h >> np.uint32(15))) * _P2)
+    h = np.uint32((h ^ (h >> np.uint32(13))) * _P3)
+    return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+@nb.njit(cache=True, nogil=True)
+def signature(utf8, byte_starts, byte_ends, first, k, a, b):
+    """MinHash signature, shape (permutations,), of the word k-grams from token ``first`` on."""
+    out = np.full(a.size, np.uint32(0xFFFFFFFF), np.uint32)
+    for i in range(first, byte_starts.size - k + 1):
+        x = xxh32(utf8, byte_starts[i], byte_ends[i + k - 1])
+        x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+        x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+        x = np.uint32(x ^ (x >> np.uint32(16)))
+        for j in range(a.size):
+            v = np.uint32(a[j] * x + b[j])
+            if v < out[j]:
+                out[j] = v
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def window_minima(hashes, w):
+    """Positions, ascending, of the rightmost minimum of every window of ``w`` hashes."""
+    n = hashes.size
+    keep = np.empty(n, np.int32)
+    count, last = 0, -1
+    for i in range(max(1, n - w + 1) if n > 0 else 0):
+        stop = min(i + w, n)
+        if last >= i:  # the minimum before still stands in the window: compare what came in
+            best = last
+            if hashes[stop - 1] <= hashes[best]:
+                best = stop - 1
+        else:
+            best = i
+            for j in range(i + 1, stop):
+                if hashes[j] <= hashes[best]:
+                    best = j
+        if best != last:
+            keep[count] = best
+            count += 1
+            last = best
+    return keep[:count].copy()
+
+
+@nb.njit(cache=True, nogil=True)
+def band_keys(signature, bands, rows):
+    """A 64-bit key of every band of a signature."""
+    out = np.empty(bands, np.uint64)
+    for band in range(bands):
+        s = np.uint64(band + 1) * POLY
+        for row in range(rows):
+            s = s * POLY + np.uint64(signature[band * rows + row])
+        out[band] = mix(s)
+    return out
