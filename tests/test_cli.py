@@ -7,55 +7,25 @@ import io
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dedup.cli import app, main
+from dedup.cli import main
 from dedup.cli.export import write_export
-from dedup.client import DedupClient
 from dedup.errors import DedupError
 from dedup.model import ExportedArticle, Match, MatchKind
+from tests.cli_process import command, free_address, one_line, serving
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 FERRY, LAMPS = SEEDS / "en-ferry.jsonl", SEEDS / "en-lamps.jsonl"
-COMMANDS = [command.name or "" for command in app.registered_commands]
-
-
-def command(*arguments: object) -> list[str]:
-    """A command line that runs ``dedup`` as its own process."""
-    return [sys.executable, "-m", "dedup.cli", *map(str, arguments)]
-
-
-@contextmanager
-def serving(listen: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
-    """``dedup serve``, ready, as its own process; its log goes nowhere."""
-    process = subprocess.Popen(
-        command("serve", "--listen", listen, *arguments), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    try:
-        with DedupClient(listen) as client:
-            client.wait_ready(120)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def free_address() -> str:
-    """A port that nothing listens on, a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +83,6 @@ def ferry(cli: Cli) -> Cli:
 def read_lines(path: Path) -> list[Any]:
     """The objects of a JSON Lines file."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def one_line(text: str) -> str:
-    """The message in ``text``, which must be one line as every expected failure is."""
-    assert text.startswith("dedup: "), text
-    assert text.count("\n") == 1, text
-    assert "Traceback" not in text
-    return text[len("dedup: ") : -1]
 
 
 # -- ingest -----------------------------------------------------------------------------------------
@@ -431,50 +393,6 @@ def test_health(cli: Cli) -> None:
 # -- failures ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["ingest", FERRY], ["export", "--output", "{tmp}"], ["find", FERRY], ["compare", "a", "b"],
-        ["clusters"], ["stories"], ["status"],
-    ],
-)  # fmt: skip
-def test_no_service_is_one_line(
-    arguments: list[object],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Where nothing answers, every command says where it looked, in one line, with status 1."""
-    monkeypatch.setattr("dedup.cli.options._READY_SECONDS", 0.2)
-    given = [str(argument).replace("{tmp}", str(tmp_path)) for argument in arguments]
-    assert main([*given, "--target", "127.0.0.1:1"]) == 1
-    out, err = capsys.readouterr()
-    assert "127.0.0.1:1" in one_line(err)
-    assert out == ""
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["ingest"], "Missing argument 'FILE' (see dedup ingest --help)"),
-        (["ingest", "x", "--batch-size", "0"], "Invalid value for '--batch-size': "),
-        (["export"], "Missing option '--output' (see dedup export --help)"),
-        (["nonsense"], "No such command 'nonsense'"),
-        (["status", "--nonsense"], "--nonsense"),
-        (["serve", "--listen", "nowhere"], "option listen: 'nowhere' is not HOST:PORT"),
-        (["serve", "--store", "mysql://x"], "option store: "),
-        (["demo", "--seeds", "/nonexistent"], "no *.labels.json in /nonexistent"),
-    ],
-)
-def test_wrong_arguments_are_one_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A usage error is one line that says what is wrong, and status 1: 2 is kept for rejected lines."""
-    assert main(arguments) == 1
-    assert message in one_line(capsys.readouterr().err)
-
-
 def test_a_bad_collection_name(cli: Cli) -> None:
     """A malformed collection name is refused by name, before anything is sent."""
     cli.collection = "no/such name"
@@ -501,63 +419,7 @@ def test_text_from_outside_cannot_drive_the_terminal(cli: Cli, tmp_path: Path) -
     assert not set(shown) & set("\x1b\x07\r\u202e")
 
 
-def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every command explains itself with an example that can be copied, and --help is no error."""
-    assert sorted(COMMANDS) == sorted(
-        ["serve", "ingest", "export", "find", "compare", "clusters", "stories", "status", "demo", "health"]
-    )
-    for command in COMMANDS:
-        assert main([command, "--help"]) == 0
-        out = capsys.readouterr().out
-        assert f"Examples:\n    dedup {command}" in out
-        assert max(map(len, out.splitlines())) <= 100
-    assert main(["--help"]) == 0
-    assert all(f"  {command} " in capsys.readouterr().out for command in COMMANDS[:1])
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("dedup ")
-
-
 # -- processes --------------------------------------------------------------------------------------
-
-
-def refused(*arguments: object, env: dict[str, str] | None = None) -> str:
-    """The one line that a service which cannot start leaves on standard error."""
-    run = subprocess.run(
-        command("serve", *arguments), capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, **(env or {})},
-    )  # fmt: skip
-    assert run.returncode == 1
-    assert run.stdout == ""
-    return one_line(run.stderr)
-
-
-def test_serve_and_what_prevents_it(tmp_path: Path) -> None:
-    """An occupied port, a locked directory, a store that is down: one line each; SIGTERM ends with status 0."""
-    listen, other = free_address(), free_address()
-    data_dir = tmp_path / "data"
-    with serving(listen, "--data-dir", data_dir) as process:
-        assert refused("--listen", listen, "--data-dir", tmp_path / "b") == (
-            f"cannot listen on {listen}: the address is in use"
-        )
-        assert str(data_dir) in refused("--listen", other, "--data-dir", data_dir)
-        assert "127.0.0.1:1" in refused("--listen", other, "--store", "redis://127.0.0.1:1")
-        secret = refused("--listen", other, env={"DEDUP_STORE": "redis://:hunter2@127.0.0.1:1"})
-        assert "hunter2" not in secret
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-
-
-def test_a_kept_store_answers_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was ingested before a stop is there after the next start, with the same decisions."""
-    answers = []
-    for _ in range(2):
-        listen = free_address()
-        with serving(listen, "--data-dir", tmp_path / "data"):
-            assert main(["ingest", str(FERRY), "--target", listen, "--json"]) == 0
-            answers.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
-    assert answers[0]["outcomes"] == {"created": 8}
-    assert answers[1]["outcomes"] == {"unchanged": 8}
-    assert answers[0]["decisions"] == answers[1]["decisions"]
 
 
 def test_a_broken_pipe_is_quiet(ferry: Cli) -> None:
