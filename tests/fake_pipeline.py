@@ -34,6 +34,7 @@ from dedup.model import (
     StoredArticle,
     Story,
 )
+from dedup.pipeline.collections import check_parameters
 
 ARRIVAL = 1_510_387_200.125
 CREDITS = (
@@ -211,6 +212,7 @@ class FakePipeline:
 
     async def create_collection(self, name: str, parameters: CollectionParameters) -> CollectionStatus:
         self._check()
+        check_parameters(parameters)
         if name in self.collections:
             raise AlreadyExists(f"the collection {name} exists", collection=name)
         self.collections[name] = {}

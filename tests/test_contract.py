@@ -22,6 +22,7 @@ from dedup import errors, model
 from dedup.config import load_settings
 from dedup.convert import incoming, names, outgoing, status, values
 from dedup.errors import DedupError, InvalidArgument, Reason
+from dedup.pipeline import collections
 from dedup.v1 import article_pb2, cluster_pb2, error_reason_pb2
 from dedup.v1 import dedup_service_pb2 as pb
 
@@ -141,7 +142,7 @@ def test_comments_state_the_parameters() -> None:
         assert default, field
         assert number(default[1]) == getattr(defaults, field), field
         if field != "band_threshold":
-            least, most = incoming._RANGES[field]
+            least, most = collections._RANGES[field]
             assert re.search(rf"\b{least:,} to {most:,}\b", comment.replace("\n  //", "")), field
 
 

@@ -437,17 +437,17 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "parameters": (
         "CreateCollection",
         pb.CreateCollectionRequest(name="collections/x", parameters=pb.CollectionParameters(window=65)),
-        "parameters.window",
+        "window",
     ),
     "profile": (
         "CreateCollection",
         pb.CreateCollectionRequest(name="collections/x", parameters=pb.CollectionParameters(profile=NONE)),
-        "parameters.profile",
+        "profile",
     ),
     "threshold": (
         "CreateCollection",
-        pb.CreateCollectionRequest(name="collections/x", parameters=pb.CollectionParameters(band_threshold=1)),
-        "parameters.band_threshold",
+        pb.CreateCollectionRequest(name="collections/x", parameters=pb.CollectionParameters(band_threshold=1.5)),
+        "band_threshold",
     ),
 }  # fmt: skip
 

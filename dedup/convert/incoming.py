@@ -41,16 +41,6 @@ _PROFILES = {
     pb.COLLECTION_PROFILE_PASSAGES: "passages",
     pb.COLLECTION_PROFILE_COPIES: "copies",
 }
-_RANGES = {
-    "shingle_size": (2, 16),
-    "window": (1, 64),
-    "permutations": (16, 1_024),
-    "seed": (0, 2**32 - 1),
-    "landmarks": (1, 1_000),
-    "minimum_words": (1, 1_000),
-    "match_window_days": (0, 36_500),
-    "story_span_days": (1, 36_500),
-}
 # Timestamps from the year 1 to 9999, as google.protobuf.Timestamp has them.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
@@ -231,35 +221,16 @@ class Incoming:
             )
         return message.max_matches
 
-    def parameters(self, message: pb.CollectionParameters) -> CollectionParameters:
-        """Parameters of a new collection: defaults where unset; raises InvalidArgument out of range."""
-        if message.profile not in _PROFILES:
-            raise InvalidArgument(
-                f"there is no profile {message.profile}", field="parameters.profile", value=message.profile
-            )
-        given: dict[str, int] = {}
-        for descriptor, value in message.ListFields():
-            field = descriptor.name
-            if field in _RANGES:
-                least, most = _RANGES[field]
-                if not least <= value <= most:
-                    raise InvalidArgument(
-                        f"{field} must be from {least} to {most}",
-                        field=f"parameters.{field}",
-                        value=value,
-                        limit=most,
-                    )
-                given[field] = value
-        threshold = CollectionParameters().band_threshold
-        if message.HasField("band_threshold"):
-            threshold = message.band_threshold
-            if not 0.0 < threshold < 1.0:
-                raise InvalidArgument(
-                    "band_threshold must be above 0 and below 1",
-                    field="parameters.band_threshold",
-                    value=threshold,
-                )
-        return CollectionParameters(profile=_PROFILES[message.profile], band_threshold=threshold, **given)
+
+def parameters(message: pb.CollectionParameters) -> CollectionParameters:
+    """Parameters of a new collection, defaults where unset; the pipeline checks their ranges."""
+    profile = _PROFILES.get(message.profile)
+    if profile is None:
+        raise InvalidArgument(
+            f"there is no profile {message.profile}", field="profile", value=message.profile
+        )
+    given = {field.name: value for field, value in message.ListFields() if field.name != "profile"}
+    return CollectionParameters(profile=profile, **given)
 
 
 def check_encoding(message: _HasEncoding) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from structlog.contextvars import bind_contextvars
 
 from dedup.convert import outgoing
+from dedup.convert.incoming import parameters as read_parameters
 from dedup.convert.names import Namer, parse_collection
 from dedup.model import ExportedArticle
 from dedup.service.base import Methods
@@ -49,7 +50,7 @@ class CollectionMethods(Methods):
         """A collection with parameters of its own."""
         name = parse_collection(request.name, default=None)
         bind_contextvars(collection=name)
-        parameters = self._incoming.parameters(request.parameters)
+        parameters = read_parameters(request.parameters)
         status = await self._pipeline.create_collection(name, parameters)
         return pb.CreateCollectionResponse(collection=outgoing.collection(status))
 

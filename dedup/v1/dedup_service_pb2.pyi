@@ -1370,15 +1370,17 @@ class CollectionParameters(_message.Message):
     seed: _builtins.int
     """Seed of the permutations, 0 to 4,294,967,295. Default 1."""
     band_threshold: _builtins.float
-    """Jaccard similarity at which a signature finds half of the pairs, above 0 and below 1. Default 0.7."""
+    """Jaccard similarity of whole documents at which 95 of 100 pairs become candidates, above 0 and up to 1.
+    Default 0.7.
+    """
     landmarks: _builtins.int
-    """How many texts of a posting are compared with all others that share it, 1 to 1,000. Default 30."""
+    """How many texts of a posting are compared with all others that share it, 2 to 1,000. Default 30."""
     minimum_words: _builtins.int
-    """Fewest words of a body that is compared, 1 to 1,000. Default 12."""
+    """Fewest words of a body that is compared, 1 to 10,000. Default 12."""
     match_window_days: _builtins.int
     """Only articles published within so many days of one another are compared, 0 to 36,500; 0: all. Default 0."""
     story_span_days: _builtins.int
-    """Longest span of publication time of a story in days, 1 to 36,500. Default 3."""
+    """Longest span of publication time of a story in days, 0 to 36,500. Default 3."""
     def __init__(
         self,
         *,
