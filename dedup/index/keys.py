@@ -16,7 +16,8 @@ finds all it needs on one node of a cluster. After the prefix:
 ``a<n>``   string   article record: HEAD, DECISION, length and bytes of the id, payload
 ``t<t>``   hash     text: ``d`` digest, ``v`` revision, ``i`` smallest id, ``c`` carriers (that of ``i``
                     first), ``f`` furniture postings, ``k`` cluster, ``ev`` sequence of its last eviction
-                    as a landmark, ``x`` dead
+                    as a landmark, ``p`` outlet and time that its neighbors' furniture was last
+                    reckoned with, ``x`` dead
 ``x<t>``   string   record that a dead text's postings are taken from
 ``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides
 ``c<c>``   string   cluster; only where it has several articles, links or a story

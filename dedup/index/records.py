@@ -22,6 +22,7 @@ from dedup.provenance import agency_of_source
 _FORMAT: Final = 1
 _COMPRESSION_LEVEL: Final = 3
 _LENGTH: Final = struct.Struct("<H")
+_PLACEMENT: Final = struct.Struct("<Qd")
 _AGENCIES: Final = (
     "AFP",
     "AP",
@@ -90,6 +91,17 @@ class TextState:
     furniture: bytes
     cluster: int | None
     dead: bool
+    placement: bytes
+
+
+def placement_of(carrier: Carrier) -> bytes:
+    """Outlet and time of a carrier as the furniture rule sees them, in the bytes of the record."""
+    return _PLACEMENT.pack(carrier.source, carrier.published)
+
+
+def placed_source(placement: bytes) -> int:
+    """The outlet in a placement."""
+    return int(_PLACEMENT.unpack(placement)[0])
 
 
 def content_hash(article: Article) -> bytes:
@@ -243,12 +255,18 @@ def credits_of_bits(bits: int) -> tuple[Credit, ...]:
 
 def decode_text(text: int, fields: list[bytes]) -> TextState | None:
     """A text from the answer of texts.lua; None where there is none."""
-    digest, revision, name, carriers, furniture, cluster, dead = fields
+    digest, revision, name, carriers, furniture, cluster, dead, placement = fields
     if not digest:
         return None
     node = TextNode(text, digest, decode_carriers(carriers))
     return TextState(
-        node, int(revision), name.decode(), furniture, int(cluster) if cluster else None, bool(dead)
+        node,
+        int(revision),
+        name.decode(),
+        furniture,
+        int(cluster) if cluster else None,
+        bool(dead),
+        placement,
     )
 
 

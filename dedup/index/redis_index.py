@@ -74,6 +74,7 @@ class TextCommit:
     replace: bool
     recheck: str
     furniture: bytes | None
+    placement: bytes
     edges: list[tuple[int, int, Edge]]
 
 
@@ -144,6 +145,7 @@ class RedisIndex:
                 int(c.replace),
                 c.recheck,
                 "-" if c.furniture is None else c.furniture,
+                c.placement,
                 len(c.edges),
             )
             for other, revision, edge in c.edges:

@@ -197,6 +197,7 @@ class Ingest:
                     False,
                     "",
                     matched.furniture or None,
+                    b"",
                     matched.edges(),
                 )
             )

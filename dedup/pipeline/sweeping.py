@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from dedup.candidates import Placed, survey, texts_in
 from dedup.errors import DedupError, StoreUnavailable
+from dedup.index.records import placed_source, placement_of
 from dedup.index.redis_index import TextCommit, posting_bytes
 from dedup.observability import stage
 from dedup.pipeline.matching import Asking, place
@@ -30,7 +31,7 @@ from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from dedup.index.records import ArticleRecord, TextState
     from dedup.index.redis_index import RedisIndex
@@ -125,11 +126,25 @@ class Sweeper:
             asking.append(one)
             about.append((state, entry, sequence))
         matched = await self._matcher.match(asking)
-        commits = [
-            TextCommit(s.node.text, s.revision, sequence, True, entry, m.furniture, m.edges())
-            for m, (s, entry, sequence) in zip(matched, about, strict=True)
-        ]
-        await self._index.commit(commits)
+        commits, touched = [], set()
+        for m, (state, entry, sequence) in zip(matched, about, strict=True):
+            placement = placement_of(state.node.carriers[0])
+            commits.append(
+                TextCommit(
+                    state.node.text, state.revision, sequence, True, entry, m.furniture, placement, m.edges()
+                )
+            )
+            touched |= self._moved(state, m.placed)
+        await self._index.commit(commits, touched)
+
+    @staticmethod
+    def _moved(state: TextState, near: Iterable[Placed]) -> set[int]:
+        """Texts whose furniture may have changed because this one now counts for another outlet or day."""
+        current = placement_of(state.node.carriers[0])
+        if state.placement == current:
+            return set()
+        outlets = {state.node.carriers[0].source, placed_source(state.placement)}
+        return {p.text for p in near if p.source in outlets and p.text != state.node.text}
 
     async def _ask(self, state: TextState, record: ArticleRecord) -> tuple[Asking, int]:
         tokens, made = self._sketch(record)
@@ -189,5 +204,6 @@ class Sweeper:
         carrier = state.node.carriers[0]
         own = Placed(text, carrier.source, int(carrier.published // _DAY))
         seen = survey(lists, placed, own, len(made.postings), leaving=True)
-        await self._index.touch(await self._matcher.members_of_sources(made, seen.changed, text))
+        touched = await self._matcher.members_of_sources(made, seen.changed, text)
+        await self._index.touch(touched | self._moved(state, placed))
         return True

@@ -1,6 +1,6 @@
 -- Write what verification found: edges of texts, furniture, decisions of articles.
 -- ARGV: number of texts; for each: text, revision it was read at, sequence of its look-up ('' none), replace (0/1),
--- sequence of the recheck it answers ('' none), furniture ('-' unchanged), number of edges, then per edge:
+-- sequence of the recheck it answers ('' none), furniture ('-' unchanged), placement ('' unchanged), number of edges, then per edge:
 -- other text, its revision, value. Then a count and texts whose furniture changed, then pairs of article number
 -- and decision.
 -- Answer: {texts whose commit was refused and will be verified again, articles decided now}
@@ -23,10 +23,10 @@ local texts, moved = {}, {}
 for _ = 1, tonumber(ARGV[1]) do
   local c = {
     t = ARGV[p], revision = ARGV[p + 1], seen = ARGV[p + 2], replace = ARGV[p + 3] == '1',
-    recheck = ARGV[p + 4], edges = tonumber(ARGV[p + 6]), first = p + 7,
+    recheck = ARGV[p + 4], edges = tonumber(ARGV[p + 7]), first = p + 8,
   }
-  local furniture = ARGV[p + 5]
-  p = p + 7 + 3 * c.edges
+  local furniture, placement = ARGV[p + 5], ARGV[p + 6]
+  p = p + 8 + 3 * c.edges
   local key = base .. 't' .. c.t
   local state = call('HMGET', key, 'v', 'ev', 'x', 'f')
   if not state[1] or state[3] then
@@ -36,6 +36,7 @@ for _ = 1, tonumber(ARGV[1]) do
     refused[#refused + 1] = tonumber(c.t)
   else
     c.evicted = state[2]
+    if placement ~= '' then call('HSET', key, 'p', placement) end
     texts[#texts + 1] = c
     if furniture ~= '-' and furniture ~= (state[4] or '') then
       if furniture == '' then call('HDEL', key, 'f') else call('HSET', key, 'f', furniture) end

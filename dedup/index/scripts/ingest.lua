@@ -63,7 +63,7 @@ end
 local function new_text(digest, id, carrier, blob)
   local t = call('HINCRBY', COUNTERS, 't', 1)
   local t4 = packed(t)
-  call('HSET', base .. 't' .. t, 'd', digest, 'v', 1, 'i', id, 'c', carrier)
+  call('HSET', base .. 't' .. t, 'd', digest, 'v', 1, 'i', id, 'c', carrier, 'p', sub(carrier, 5, 20))
   call('HINCRBY', COUNTERS, 'texts', 1)
   table_set(digests, digest, t4)
   postings.changed = true
