@@ -30,7 +30,7 @@ from dedup.errors import (
     StoreUnavailable,
 )
 from dedup.model import Article, CollectionParameters, ExportedArticle, IngestResult, Match, Outcome
-from dedup.server import background_server
+from dedup.server import background_server, running_server
 from tests.fake_pipeline import (
     CREDITS,
     DECISION,
@@ -72,7 +72,7 @@ async def _result(made: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop in a thread, for the asynchronous client."""
+    """An event loop in a thread, for the server and the asynchronous client."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -89,14 +89,20 @@ def pipeline() -> FakePipeline:
 
 
 @pytest.fixture(scope="module")
-def address(pipeline: FakePipeline) -> Iterator[str]:
-    """Address of a server in a thread."""
-    with serving(pipeline) as address:
-        yield address
+def address(pipeline: FakePipeline, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+    """Address of a server in the loop's thread."""
+
+    async def open_pipeline(_: Any) -> Any:
+        return pipeline
+
+    settings = load_settings(listen="127.0.0.1:0", store="redis://none.invalid")
+    server = running_server(settings, open_pipeline=open_pipeline)
+    yield asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
+    asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result()
 
 
 def serving(pipeline: FakePipeline, listen: str = "127.0.0.1:0", **options: Any) -> Any:
-    """A server in a thread."""
+    """A server in a thread of its own."""
 
     async def open_pipeline(_: Any) -> Any:
         return pipeline
@@ -295,7 +301,7 @@ def test_an_error_of_the_source_ends_the_stream(client: Both) -> None:
         client.ingest_stream(source(), batch_size=1)
 
 
-async def test_an_asynchronous_source_will_do(address: str) -> None:
+def test_an_asynchronous_source_will_do(address: str, loop: asyncio.AbstractEventLoop) -> None:
     """The asynchronous client reads iterators of either kind."""
 
     async def source() -> AsyncIterator[Article]:
@@ -303,9 +309,12 @@ async def test_an_asynchronous_source_will_do(address: str) -> None:
             await asyncio.sleep(0)
             yield Article(str(n))
 
-    async with AsyncDedupClient(address) as client:
-        pairs = [pair async for pair in client.ingest_stream(source(), collection="async", batch_size=3)]
-        assert [article.id for article, _ in pairs] == [str(n) for n in range(7)]
+    async def ingest() -> list[str]:
+        async with AsyncDedupClient(address) as client:
+            stream = client.ingest_stream(source(), collection="async", batch_size=3)
+            return [article.id async for article, _ in stream]
+
+    assert asyncio.run_coroutine_threadsafe(ingest(), loop).result(30) == [str(n) for n in range(7)]
 
 
 @pytest.mark.parametrize("sizes", [{"batch_size": 0}, {"batch_size": 1_001}, {"window": 0}])
