@@ -42,6 +42,8 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
     group = np.empty(64, np.int64)
     group_source = np.empty(64, np.uint64)
     group_day = np.empty(64, np.int32)
+    was_source = np.empty(64, np.uint64)
+    was_day = np.empty(64, np.int32)
     p = 0
     while p < lists.size:
         index, e, m, moved = lists[p], lists[p + 1], lists[p + 2], lists[p + 3]
@@ -52,6 +54,8 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
             group = np.empty(2 * length + 2, np.int64)
             group_source = np.empty(2 * length + 2, np.uint64)
             group_day = np.empty(2 * length + 2, np.int32)
+            was_source = np.empty(2 * length + 2, np.uint64)
+            was_day = np.empty(2 * length + 2, np.int32)
         count, own_inside = 0, m == 0
         for q in range(first, first + length):
             if lists[q] == own:
@@ -70,27 +74,28 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
             count += 1
         mine = _repeats(group_source, group_day, count, own_source)
         furniture[index] = mine
-        if own != 0 and (own_inside or leaving) and count >= 2:
+        was_inside = m == 0 or moved != 0 if leaving else own_inside
+        if own != 0 and was_inside:
+            # the list as it was before: without who came, with who went
+            held = 0
+            for g in range(others):
+                if not (leaving and group[g] == moved):
+                    was_source[held], was_day[held] = group_source[g], group_day[g]
+                    held += 1
             if leaving:
-                group_source[count], group_day[count] = own_source, own_day
-                was = _repeats(group_source, group_day, count + 1, own_source)
-            else:
-                was = _repeats(group_source, group_day, others, own_source)
-                if moved_at < texts.size:
-                    group_source[others], group_day[others] = sources[moved_at], days[moved_at]
-                    was = _repeats(group_source, group_day, count, own_source)
-                    before = _repeats(group_source, group_day, count, sources[moved_at])
-                    group_source[others], group_day[others] = own_source, own_day
-                    after = _repeats(group_source, group_day, count, sources[moved_at])
-                    if before != after and sources[moved_at] != own_source:
-                        change_index[changes], change_source[changes] = index, sources[moved_at]
-                        changes += 1
-            if was != mine:
+                was_source[held], was_day[held] = own_source, own_day
+                held += 1
+            elif moved_at < texts.size:
+                was_source[held], was_day[held] = sources[moved_at], days[moved_at]
+                held += 1
+            if _repeats(was_source, was_day, held, own_source) != mine:
                 change_index[changes], change_source[changes] = index, own_source
                 changes += 1
-            if leaving and moved_at < texts.size and sources[moved_at] != own_source:
-                change_index[changes], change_source[changes] = index, sources[moved_at]
-                changes += 1
+            if moved_at < texts.size and sources[moved_at] != own_source:
+                before = _repeats(was_source, was_day, held, sources[moved_at])
+                if before != _repeats(group_source, group_day, count, sources[moved_at]):
+                    change_index[changes], change_source[changes] = index, sources[moved_at]
+                    changes += 1
         for q in range(p, p + e):
             at = np.searchsorted(texts, lists[q])
             if at < texts.size and texts[at] == lists[q] and not eligible[at] and not mine:

@@ -154,8 +154,8 @@ class Matcher:
         wanted = np.unique(np.concatenate(named)) if named else np.empty(0, np.uint32)
         with stage("read_texts"):
             states = await self.index.texts(wanted.tolist())
-        alive = {t: s for t, s in states.items() if not s.dead and s.node.carriers}
-        placed = {t: place(s) for t, s in alive.items()}
+        # a dead text counts as furniture does until it is taken out of its lists, which reckons it anew
+        placed = {t: place(s) for t, s in states.items()}
         surveys: list[Survey] = []
         around: list[list[Placed]] = []
         with stage("survey"):
@@ -165,7 +165,7 @@ class Matcher:
                 surveys.append(survey(a.lists, near, own, len(a.sketch.postings)))
                 around.append(near)
         chosen = [
-            [alive[t] for t in s.candidates.tolist() if t != a.text and self._in_window(a, alive[t])]
+            [states[t] for t in s.candidates.tolist() if t != a.text and self._may_meet(a, states[t])]
             for a, s in zip(asking, surveys, strict=True)
         ]
         together = {a.text for a in asking if a.text}
@@ -180,12 +180,14 @@ class Matcher:
         """The texts that a text may be compared with, without comparing them."""
         named = texts_in(asking.lists).tolist()
         states = await self.index.texts(named)
-        near = [place(states[t]) for t in named if t in states and not states[t].dead]
+        near = [place(states[t]) for t in named if t in states]
         own = Placed(asking.text, asking.source, int(asking.published // _DAY))
         found = survey(asking.lists, near, own, len(asking.sketch.postings))
-        return {t for t in found.candidates.tolist() if self._in_window(asking, states[t])}
+        return {t for t in found.candidates.tolist() if self._may_meet(asking, states[t])}
 
-    def _in_window(self, asking: Asking, other: TextState) -> bool:
+    def _may_meet(self, asking: Asking, other: TextState) -> bool:
+        if other.dead:
+            return False
         days = self.parameters.match_window_days
         return not days or abs(asking.published - other.node.carriers[0].published) <= days * _DAY
 

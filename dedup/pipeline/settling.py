@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from dedup.cluster import Settlement, SettlingRules, links, settle
 from dedup.errors import StoreUnavailable
 from dedup.model import ClusterChange
@@ -30,6 +32,8 @@ from dedup.pipeline.clusters import (
     encode,
     representative,
 )
+
+log = structlog.get_logger()
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,6 +123,10 @@ class Settler:
                 with stage("settle"):
                     more = await self._pass()
             except StoreUnavailable:
+                await asyncio.sleep(0.5)
+                continue
+            except Exception:  # the component stays dirty; the others must not wait for it
+                log.exception("settling_failed", collection=self._index.collection)
                 await asyncio.sleep(0.5)
                 continue
             if more:

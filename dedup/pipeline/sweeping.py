@@ -21,6 +21,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from dedup.candidates import Placed, survey, texts_in
 from dedup.errors import DedupError, StoreUnavailable
 from dedup.index.records import placed_source, placement_of
@@ -29,6 +31,8 @@ from dedup.observability import stage
 from dedup.pipeline.matching import Asking, place
 from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
+
+log = structlog.get_logger()
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -88,6 +92,9 @@ class Sweeper:
                     self._wake_settler()
                     await asyncio.sleep(0)
             except StoreUnavailable:
+                await asyncio.sleep(0.5)
+            except Exception:  # what is queued stays queued
+                log.exception("sweeping_failed", collection=self._index.collection)
                 await asyncio.sleep(0.5)
 
     async def sweep(self) -> bool:
@@ -200,7 +207,7 @@ class Sweeper:
         _, made = self._sketch(record)
         lists = await self._index.forget(text, posting_bytes(made.postings))
         near = await self._index.texts(texts_in(lists).tolist())
-        placed = [place(s) for t, s in sorted(near.items()) if not s.dead]
+        placed = [place(s) for _, s in sorted(near.items())]
         carrier = state.node.carriers[0]
         own = Placed(text, carrier.source, int(carrier.published // _DAY))
         seen = survey(lists, placed, own, len(made.postings), leaving=True)
