@@ -17,7 +17,7 @@ finds all it needs on one node of a cluster. After the prefix:
 ``t<t>``   hash     text: ``d`` digest, ``v`` revision, ``i`` smallest id, ``c`` carriers (that of ``i``
                     first), ``f`` furniture postings, ``k`` cluster, ``ev`` sequence of its last eviction
                     as a landmark, ``p`` outlet and time that its neighbors' furniture was last
-                    reckoned with, ``x`` dead
+                    reckoned with, ``w`` sequence of the last commit of its edges, ``x`` dead
 ``x<t>``   string   record that a dead text's postings are taken from
 ``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides
 ``c<c>``   string   cluster; only where it has several articles, links or a story

@@ -157,9 +157,9 @@ class RedisIndex:
         refused, decided = await self._run("commit", *arguments)
         return set(refused), set(decided)
 
-    async def cut(self, text: int, entry: str, others: Iterable[int]) -> None:
+    async def cut(self, text: int, entry: str, sequence: int, others: Iterable[int]) -> None:
         """Remove edges of a text that lost its place as a landmark."""
-        await self._run("cut", text, entry, *others)
+        await self._run("cut", text, entry, sequence, *others)
 
     async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
         """Take a dead text out of its lists; what is left in them."""

@@ -186,11 +186,11 @@ class Sweeper:
             return
         if record is None or record.article is None or record.text != text:
             return
-        one, _ = await self._ask(state, record)
+        one, sequence = await self._ask(state, record)
         eligible = await self._matcher.eligible(one)
         edges = (await self._index.edges([text])).get(text, [])
         others = {e.b if e.a == text else e.a for e in edges}
-        await self._index.cut(text, entry, sorted(others - eligible))
+        await self._index.cut(text, entry, sequence, sorted(others - eligible))
 
     # -- the dead ------------------------------------------------------------------------------------------
 

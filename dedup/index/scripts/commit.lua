@@ -50,13 +50,17 @@ for _, c in ipairs(texts) do
   local t = c.t
   local t4 = packed(tonumber(t))
   local changed, again = false, false
+  if c.replace or c.edges > 0 then call('HSET', base .. 't' .. t, 'w', next_sequence()) end
   if c.replace then
     local keep = {}
     for e = 1, c.edges do keep[packed(tonumber(ARGV[c.first + 3 * e - 3]))] = true end
     for _, o in ipairs(call('HKEYS', base .. 'e' .. t)) do
       if not keep[o] then
-        remove_edge(t, number(o))
-        changed = true
+        if written_since(number(o), c.seen) then again = true
+        else
+          remove_edge(t, number(o))
+          changed = true
+        end
       end
     end
   end

@@ -97,6 +97,12 @@ local function touch(t)
   end
 end
 
+-- Whether another text's edges were written after a look-up: what that look-up did not see may be new, not gone.
+local function written_since(t, seen)
+  local w = call('HGET', base .. 't' .. t, 'w')
+  return w and seen ~= '' and tonumber(w) > tonumber(seen)
+end
+
 local function article_id(n)
   local head = call('GETRANGE', base .. 'a' .. n, HEAD + DECISION, HEAD + DECISION + 513)
   if #head < 2 then return '' end
