@@ -122,7 +122,11 @@ def configure_logging(log_format: Literal["console", "json"] = "console", log_le
     if log_format == "json":
         final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_to_json)]
     else:
-        final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        final = [
+            structlog.dev.ConsoleRenderer(
+                exception_formatter=structlog.dev.plain_traceback, colors=sys.stderr.isatty()
+            )
+        ]
     structlog.configure(
         processors=[*shared, structlog.processors.StackInfoRenderer(), *final],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -41,10 +41,12 @@ HALF: Final = 1
 QUOTED: Final = 2
 
 _LIMIT: Final = 0x110000
-#: Code points with properties beyond the defaults end here (CJK extension H); the rest are separators.
-_ASSIGNED: Final = 0x323B0
+#: Code points with properties beyond the defaults end here (CJK extension J); the rest are separators.
+_ASSIGNED: Final = 0x33480
 _CLOSING_JAMO: Final = (*range(0x1160, 0x1200), *range(0xD7B0, 0xD800))
-_HALFWIDTH_VOICED: Final = (0xFF9E, 0xFF9F)
+_HALFWIDTH: Final = frozenset(map(chr, range(0xFF66, 0xFF9E)))
+_VOICING: Final = frozenset("\uff9e\uff9f")  # half-width Katakana has them as letters
+_LONGEST_SEGMENT: Final = 32
 
 _WITHOUT_SPACES: Final = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -53,7 +55,8 @@ _WITHOUT_SPACES: Final = (
     (0x1780, 0x17FF),  # Khmer
     (0x19E0, 0x19FF),
     (0x3005, 0x3007),  # iteration mark, closing mark, zero
-    (0x3021, 0x3029),
+    (0x3021, 0x3029),  # Hangzhou numerals
+    (0x3038, 0x303B),
     (0x3040, 0x30FF),  # Hiragana, Katakana
     (0x31F0, 0x31FF),
     (0x3400, 0x4DBF),  # Han
@@ -63,7 +66,7 @@ _WITHOUT_SPACES: Final = (
     (0xF900, 0xFAFF),
     (0xFF66, 0xFF9F),  # half-width Katakana
     (0x1AFF0, 0x1B16F),
-    (0x20000, 0x323AF),
+    (0x20000, 0x33479),
 )
 _DROPPED: Final = (
     (0x00AD, 0x00AD),
@@ -77,10 +80,10 @@ _DROPPED: Final = (
     (0x180E, 0x180E),
     (0x200B, 0x200F),
     (0x202A, 0x202E),
-    (0x2060, 0x2064),
-    (0x2066, 0x206F),
+    (0x2060, 0x206F),
     (0xFE00, 0xFE0F),
     (0xFEFF, 0xFEFF),
+    (0xE0100, 0xE01EF),  # variation selectors of ideographs
 )
 _LETTER_FOLDS: Final = {0x064A: 0x06CC, 0x0649: 0x06CC, 0x0643: 0x06A9}
 _QUOTE_MARKS: Final = {
@@ -168,6 +171,8 @@ def tables() -> CharacterTables:
     length = np.zeros(_LIMIT, np.uint8)
     folded: list[int] = []
     kind[_ASSIGNED:] = kernels.K_SPACE
+    for low, high in _DROPPED:
+        kind[low : high + 1] = kernels.K_IGNORED
     for code in range(_ASSIGNED):
         char = chr(code)
         kind[code] = k = _kind(code, unicodedata.category(char))
@@ -175,6 +180,8 @@ def tables() -> CharacterTables:
             form = _fold(char)
             start[code], length[code] = len(folded), len(form)
             folded.extend(map(ord, form))
+            if not form:  # Arabic vowels in presentation forms
+                kind[code] = kernels.K_IGNORED
     for mark, q in _QUOTE_MARKS.items():
         quote[ord(mark)] = q
     return CharacterTables(kind, quote, start, length, np.array(folded, np.uint32))
@@ -213,40 +220,58 @@ def _fold(char: str) -> str:
 
 @functools.cache
 def _trailing() -> frozenset[str]:
-    """Starters that may compose with the character before them (NFC_QC=Maybe) and half-width voicing."""
-    found = set(map(chr, (*_CLOSING_JAMO, *_HALFWIDTH_VOICED)))
+    """Starters that NFC may change for what is before them: they compose with it (NFC_QC=Maybe) or decompose to marks."""
+    found = set(map(chr, _CLOSING_JAMO))
     for code in range(_ASSIGNED):
         parts = unicodedata.decomposition(chr(code)).split()
         if len(parts) == 2 and not parts[0].startswith("<"):
             found.add(chr(int(parts[1], 16)))
+            if unicodedata.combining(chr(int(parts[0], 16))):
+                found.add(chr(code))
     return frozenset(found)
 
 
-def _compose(text: str) -> tuple[str, NDArray[np.int32]]:
-    """NFC of ``text`` by segments, with the offset in ``text`` where every code point of it begins.
+def _compose(text: str) -> tuple[str, NDArray[np.int32], NDArray[np.int32]]:
+    """NFC of ``text`` by segments, and where in ``text`` every code point of it begins and ends.
 
-    The array has one more element than the composed text, the length of ``text``.
+    What NFC changed in a segment begins and ends together. A segment is cut after ``_LONGEST_SEGMENT`` code
+    points (UAX #15 allows 30 marks to a letter in its Stream-Safe Text Format): putting n marks in order takes
+    time in n squared.
     """
-    trailing = _trailing()
     out: list[str] = []
-    offsets: list[int] = []
+    begins: list[int] = []
+    stops: list[int] = []
     i, n = 0, len(text)
     while i < n:
         j = i + 1
-        while j < n and (unicodedata.combining(text[j]) or text[j] in trailing):
+        while j < n and j - i < _LONGEST_SEGMENT and _continues(text[i:j], text[j]):
             j += 1
         segment = text[i:j]
-        form = segment if j == i + 1 else unicodedata.normalize("NFC", segment)
-        if any(ord(c) in _HALFWIDTH_VOICED for c in segment):
-            form = unicodedata.normalize("NFKC", segment)
-        if len(form) == len(segment):
-            offsets.extend(range(i, j))
-        else:
-            offsets.extend([i] * len(form))
+        form = unicodedata.normalize("NFKC" if segment[1:2] in _VOICING else "NFC", segment)
+        head, tail = (j - i, 0) if form == segment else _equal_ends(form, segment)
+        changed = len(form) - head - tail
+        begins += [*range(i, i + head), *[i + head] * changed, *range(j - tail, j)]
+        stops += [*range(i + 1, i + head + 1), *[j - tail] * changed, *range(j - tail + 1, j + 1)]
         out.append(form)
         i = j
-    offsets.append(n)
-    return "".join(out), np.array(offsets, np.int32)
+    return "".join(out), np.array(begins, np.int32), np.array(stops, np.int32)
+
+
+def _equal_ends(x: str, y: str) -> tuple[int, int]:
+    """How many code points two strings share at the start, and then at the end."""
+    most = min(len(x), len(y))
+    head = next((k for k in range(most) if x[k] != y[k]), most)
+    tail = next((k for k in range(most - head) if x[-1 - k] != y[-1 - k]), most - head)
+    return head, tail
+
+
+def _continues(segment: str, char: str) -> bool:
+    """Whether NFC may change ``char`` or what is before it because they stand together."""
+    if unicodedata.combining(char):
+        return True
+    if char in _VOICING:
+        return segment[-1] in _HALFWIDTH
+    return char in _trailing() and unicodedata.normalize("NFC", segment + char) != segment + char
 
 
 def _needs_composing(text: str) -> bool:
@@ -262,15 +287,15 @@ def tokenize(headline: str, body: str) -> Tokens:
         UnicodeEncodeError: the text holds an unpaired surrogate; callers refuse those at the edge.
     """
     text = f"{headline}\n{body}"
-    offsets = None
+    begins = stops = None
     if _needs_composing(text):
-        text, offsets = _compose(text)
+        text, begins, stops = _compose(text)
     points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     t = tables()
     hashes, starts, ends, flags, utf8, byte_starts, byte_ends = kernels.tokenize(
         points, t.kind, t.quote, t.fold_start, t.fold_length, t.folded
     )
-    if offsets is not None:
-        starts, ends = offsets[starts], offsets[ends]
+    if begins is not None and stops is not None:
+        starts, ends = begins[starts], stops[ends - 1]
     count = int(np.searchsorted(starts, len(headline), side="left"))
     return Tokens(hashes, starts, ends, flags, utf8, byte_starts, byte_ends, count)

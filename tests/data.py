@@ -34,11 +34,18 @@ def seconds(published: str) -> float | None:
 
 def to_article(line: dict[str, object]) -> Article:
     """An article from a line of a seed or data file."""
-    text = {name: str(line.get(name) or "") for name in ("headline", "body", "source", "byline", "located", "url")}
+    text = {
+        name: str(line.get(name) or "") for name in ("headline", "body", "source", "byline", "located", "url")
+    }
     version = line.get("version")
     return Article(
         id=str(line["id"]),
-        **text,
+        headline=str(line.get("headline") or ""),
+        body=str(line.get("body") or ""),
+        source=str(line.get("source") or ""),
+        byline=str(line.get("byline") or ""),
+        located=str(line.get("located") or ""),
+        url=str(line.get("url") or ""),
         language=str(line.get("language") or ""),
         published=seconds(str(line.get("published") or "")),
         version=int(str(version)) if version is not None else None,
@@ -48,7 +55,11 @@ def to_article(line: dict[str, object]) -> Article:
 @cache
 def seeds() -> tuple[Article, ...]:
     """All lines of all families, in file order; a corrected version is a later line with the same id."""
-    lines = [line for path in sorted(SEEDS.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [
+        line
+        for path in sorted(SEEDS.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     return tuple(to_article(json.loads(line)) for line in lines)
 
 
@@ -94,7 +105,11 @@ def family(rng: random.Random, name: str, size: int) -> list[Article]:
         outlet = f"Outlet {rng.randrange(12)}"
         footer = f"\nSubscribe to {outlet} today and never miss the stories that matter in your part of the country."
         published = 1.6e9 + 3600 * number + 86400 * rng.randrange(9)
-        made.append(Article(f"{name}-{number:03}", f"Story {number} of {name}", body + footer, outlet, published=published))
+        made.append(
+            Article(
+                f"{name}-{number:03}", f"Story {number} of {name}", body + footer, outlet, published=published
+            )
+        )
     return made
 
 
@@ -113,7 +128,9 @@ def mixed(count: int) -> list[Article]:
         return [*latest(seeds()), *corpus(count)]
     emergent, telegram = shared("emergent_2014"), shared("telegram_2019")
     wire, urdu = shared("reuters_1987"), shared("counter_urdu")
-    repeating = [a for a in telegram if a.source in {"news.chosun.com", "theguardian.com", "diariodecuyo.com.ar"}]
+    repeating = [
+        a for a in telegram if a.source in {"news.chosun.com", "theguardian.com", "diariodecuyo.com.ar"}
+    ]
     part = count // 8
     chosen = [
         *repeating[:part],
@@ -126,11 +143,21 @@ def mixed(count: int) -> list[Article]:
     footer = " This footer of an invented outlet stands on each of its pages and asks every reader to subscribe today."
     for number, article in enumerate(emergent[2 * part : 2 * part + part // 2]):
         day = 1.5e9 + 86400 * (number % 9)
-        chosen.append(replace(article, id=f"{article.id}-f", body=article.body + footer, source=f"Outlet {number % 7}", published=day))
+        chosen.append(
+            replace(
+                article,
+                id=f"{article.id}-f",
+                body=article.body + footer,
+                source=f"Outlet {number % 7}",
+                published=day,
+            )
+        )
     body = next(a.body for a in wire if len(a.body.split()) > 120)
     for number in range(part // 2):
         copied = body if number % 3 else f"{body} and {number} more words of its own stand here at the end"
-        chosen.append(Article(f"copy-{number:04}", f"Headline {number}", copied, f"Carrier {number}", published=1.5e9))
+        chosen.append(
+            Article(f"copy-{number:04}", f"Headline {number}", copied, f"Carrier {number}", published=1.5e9)
+        )
     return [*latest(seeds()), *chosen]
 
 

@@ -25,6 +25,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 SHINGLE = 5
 
@@ -46,6 +47,7 @@ SPACELESS = (
     (0xA9E0, 0xA9FF),  # Myanmar extended B
     (0xAA60, 0xAA7F),  # Myanmar extended A
     (0xF900, 0xFAFF),  # Han compatibility
+    (0xFF66, 0xFF9F),  # half-width Katakana
     (0x1AFF0, 0x1B16F),  # Kana supplement and extensions
     (0x20000, 0x3FFFF),  # Han extensions B and later
 )
@@ -66,7 +68,10 @@ DROPPED = (
     (0x2060, 0x206F),  # word joiner, invisible operators, isolates
     (0xFE00, 0xFE0F),  # variation selectors
     (0xFEFF, 0xFEFF),
+    (0xE0100, 0xE01EF),  # variation selectors of ideographs
 )
+
+VOICING = "\uff9e\uff9f"  # half-width Katakana voicing marks
 
 FOLDED = {0x064A: "\u06cc", 0x0649: "\u06cc", 0x0643: "\u06a9"}
 
@@ -80,8 +85,8 @@ DOUBLE_MARKS = {
     "\u201d": "\u201d",
     "\u00ab": "\u00bb",
     "\u00bb": "\u00ab\u00bb",
-    "\u300c": "\u300d",
-    "\uff62": "\uff63",
+    "\u300c": "\u300d\uff63",
+    "\uff62": "\u300d\uff63",
     "\u300e": "\u300f",
     "\u301d": "\u301e\u301f",
 }
@@ -90,7 +95,16 @@ USUALLY_CLOSING = "\u201d\u00bb"
 MAY_CLOSE = STRAIGHT + "\u201c\u00ab"
 
 #: Single marks that open, each with those that close it.
-SINGLE_MARKS = {"'": "'\u2019", "\u2018": "\u2019'", "\u201a": "\u2018\u2019'", "\u2039": "\u203a"}
+APOSTROPHES = "'\uff07"
+SINGLE_MARKS = {
+    "'": "'\uff07\u2019",
+    "\uff07": "'\uff07\u2019",
+    "\u2018": "\u2019'\uff07",
+    "\u201a": "\u2018\u2019'\uff07",
+    "\u2039": "\u203a",
+}
+#: Nothing between two letters: they spell words.
+BETWEEN_LETTERS = APOSTROPHES + "\u2018\u2019"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +129,20 @@ def _composed(text: str) -> Iterator[tuple[str, int, int]]:
     start = 0
     while start < len(text):
         end = start + 1
-        while end < len(text) and _continues(text[end]):
+        while end < len(text) and _belongs(text[start:end], text[end]):
             end += 1
         piece = text[start:end]
-        composed = unicodedata.normalize("NFC", piece)
-        if len(composed) == len(piece):
-            yield from ((character, start + i, start + i + 1) for i, character in enumerate(composed))
-        else:
-            yield from ((character, start, end) for character in composed)
+        form = unicodedata.normalize("NFKC" if piece[1:] and piece[1] in VOICING else "NFC", piece)
+        before, after = len(commonprefix([piece, form])), 0
+        while before + after < min(len(piece), len(form)) and piece[-1 - after] == form[-1 - after]:
+            after += 1
+        for i, character in enumerate(form):
+            if i < before:
+                yield character, start + i, start + i + 1
+            elif i < len(form) - after:
+                yield character, start + before, end - after
+            else:
+                yield character, end - len(form) + i, end - len(form) + i + 1
         start = end
 
 
@@ -132,9 +152,14 @@ def _is_mark(character: str) -> bool:
 
 
 @functools.cache
-def _continues(character: str) -> bool:
-    """Whether NFC may join ``character`` to what stands before it: marks, Hangul vowels, finals, voicing."""
-    return _is_mark(character) or "\u1160" <= character <= "\u11ff" or character in "\uff9e\uff9f"
+def _belongs(piece: str, character: str) -> bool:
+    """Whether NFC may treat ``character`` together with ``piece`` before it, or it voices half-width Katakana."""
+    if character in VOICING:
+        return "\uff66" <= piece[-1] <= "\uff9d"
+    if unicodedata.combining(unicodedata.normalize("NFD", character)[0]):
+        return True
+    alone = unicodedata.normalize("NFC", piece) + unicodedata.normalize("NFC", character)
+    return unicodedata.normalize("NFC", piece + character) != alone
 
 
 def is_dropped(character: str) -> bool:
@@ -163,6 +188,7 @@ def _normalized(character: str) -> str | None:
 
 def tokenize(text: str) -> list[Token]:
     """The tokens of ``text`` in order, with offsets into it and quotation flags."""
+    text = "".join(" " if unicodedata.category(c) == "Cc" and c not in "\n\r" else c for c in text)
     quoted = quoted_characters(text)
     tokens: list[Token] = []
     run, run_start, run_end, run_spaceless = "", 0, 0, False
@@ -226,19 +252,26 @@ def _inside_single(paragraph: str) -> list[bool]:
     opened, start = "", 0
     for i, mark in enumerate(paragraph):
         before, after = _beside(paragraph, i)
-        if _is_word(before) and _is_word(after):
+        if mark in BETWEEN_LETTERS and _is_word(before) and _is_word(after):
             continue
         if opened and mark in SINGLE_MARKS[opened] and not before.isspace():
             flags[start:i] = [True] * (i - start)
             opened = ""
-        elif mark in SINGLE_MARKS and (mark != "'" or (_is_word(after) and not _is_word(before))):
+        elif mark in SINGLE_MARKS and (mark not in APOSTROPHES or (_is_word(after) and not _is_word(before))):
             opened, start = mark, i
     return flags
 
 
 def _beside(paragraph: str, i: int) -> tuple[str, str]:
-    before = paragraph[i - 1] if i else " "
-    return before, paragraph[i + 1] if i + 1 < len(paragraph) else " "
+    """The visible characters on both sides; whatever is blank, a control character or missing is a space."""
+    before = next((c for c in reversed(paragraph[:i]) if _normalized(c) != ""), " ")
+    after = next((c for c in paragraph[i + 1 :] if _normalized(c) != ""), " ")
+    left, right = unicodedata.normalize("NFC", before)[-1], unicodedata.normalize("NFC", after)[0]
+    return (" " if _is_blank(left) else left), (" " if _is_blank(right) else right)
+
+
+def _is_blank(character: str) -> bool:
+    return unicodedata.category(character)[0] in "ZC"
 
 
 def _is_word(character: str) -> bool:

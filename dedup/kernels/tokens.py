@@ -93,9 +93,6 @@ def tokenize(points, kinds, quotes, fold_start, fold_length, folded):
                 byte_ends[n - 1] = size
                 inside = False
             if not inside:
-                if fold_length[c] == 0:
-                    before = k
-                    continue
                 if n > 0:
                     utf8[size] = 32
                     size += 1

@@ -191,6 +191,8 @@ class Settler:
                     found.edges[edge.a, edge.b] = edge
                     following |= {t for t in (edge.a, edge.b) if t not in found.states}
             frontier = following
+        for pair in [pair for pair in found.edges if not found.states.keys() >= set(pair)]:
+            del found.edges[pair]  # an end of it died while the component was read; whoever it left is dirty
         return found
 
     async def _beside(self, found: Component, states: Iterable[TextState]) -> set[int]:

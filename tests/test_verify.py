@@ -1,0 +1,140 @@
+# ruff: noqa: E501
+"""Tokens, passages and kinds against the brute force of tests/oracle.py, which shares no code with the package."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dedup.model import MatchKind
+from dedup.text import HALF, QUOTED, tokenize
+from dedup.verify import ComparableText, comparable, to_passages, verify
+from tests import data, oracle
+
+PIECES = st.sampled_from(
+    ["one ", "two ", "three ", "four ", "“", "”", '"', "'", "’", "«", "»", "「", "」", "„", "\n", "don't ", "北", "京",
+     "é", "e\u0301", "ﬁ", "Ⅻ", "٣", "ـ", "ي", "ی", "\u200b", "\u00ad", "，", ". ", "- ", "กำ", "한글 ", "😀", "𐐀", "\x00"]
+)  # fmt: skip
+
+
+def ready(headline: str, body: str) -> ComparableText:
+    """A text ready to be verified."""
+    tokens = tokenize(headline, body)
+    return comparable(tokens, tokens.body_digest(), 5)
+
+
+@given(st.lists(PIECES, max_size=60).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_tokens_are_those_of_the_reference(text: str) -> None:
+    """Normal forms, offsets, half words and quotation flags, for any mixture of scripts and marks."""
+    tokens = tokenize("", text)
+    expected = oracle.tokenize("\n" + text)
+    assert tokens.words() == [t.text for t in expected]
+    assert [(int(s), int(e)) for s, e in zip(tokens.starts, tokens.ends, strict=True)] == [
+        (t.start, t.end) for t in expected
+    ]
+    assert [bool(f & QUOTED) for f in tokens.flags] == [t.quoted for t in expected]
+    assert tokens.half_words() == oracle.half_words(expected)
+
+
+def test_one_text_in_many_encodings() -> None:
+    """Decomposed accents, full width, presentation forms, Arabic and Urdu letters, invisible characters: equal tokens."""
+    same = [
+        ("Café Zürich", "Cafe\u0301 Zu\u0308rich"),
+        ("ABC 123", "ＡＢＣ １２３"),
+        ("کراچی", "كراچي"),
+        ("کتاب", "كـتـاب"),
+        ("٢٠٢٤", "2024"),
+        ("office", "o\ufb03ce"),
+        ("cooperate", "co\u00adop\u200berate"),
+        ("ガ", "ｶﾞ"),
+    ]
+    for left, right in same:
+        assert tokenize(left, "").words() == tokenize(right, "").words()
+
+
+def test_long_tokens_and_empty_texts() -> None:
+    """A token of 100,000 characters is one token; nothing is no token."""
+    tokens = tokenize("", "x" * 100_000)
+    assert len(tokens) == 1
+    assert int(tokens.ends[0] - tokens.starts[0]) == 100_000
+    assert len(tokenize("", "")) == 0
+    assert tokenize("", "北京").half_words() == 2
+    assert all(f & HALF for f in tokenize("", "北京").flags)
+
+
+def _versions(rng: random.Random) -> tuple[str, str]:
+    sentences = [" ".join(f"w{rng.randrange(60)}" for _ in range(rng.randrange(4, 16))) for _ in range(12)]
+    sentences += [
+        "“" + " ".join(f"q{rng.randrange(30)}" for _ in range(14)) + "”",
+        "北京大学生前来应聘校长" * 2,
+    ]
+    left, right = sentences[:], rng.sample(sentences, k=rng.randrange(4, len(sentences)))
+    right.insert(rng.randrange(len(right)), " ".join(f"n{rng.randrange(99)}" for _ in range(20)))
+    return ".\n".join(left), ".\n".join(right)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=150, deadline=None)
+def test_passages_and_measures_are_those_of_the_reference(seed: int) -> None:
+    """Trimmed, shuffled and extended versions: the same tiles, measures and kind, and offsets that slice to equal words."""
+    left, right = _versions(random.Random(seed))
+    a, b = oracle.OracleArticle("a", "Some headline", left), oracle.OracleArticle("b", "Another", right)
+    expected = oracle.compare(a, b)
+    own, other = ready(a.headline, a.body), ready(b.headline, b.body)
+    evidence = verify(own, other)
+    found = to_passages(evidence, own.tokens, other.tokens)
+    assert [(p.start, p.end, p.other_start, p.other_end) for p in found] == sorted(
+        (p.start, p.end, p.other_start, p.other_end) for p in expected.passages
+    )
+    assert (evidence.shared, evidence.quoted) == (expected.shared_half_words, expected.quoted_half_words)
+    assert evidence.jaccard == pytest.approx(expected.jaccard)
+    assert evidence.a_containment == pytest.approx(expected.containment)
+    assert (evidence.kind.name.lower() if evidence.kind else None) == oracle.kind_of(expected)
+    text, other_text = f"{a.headline}\n{a.body}", f"{b.headline}\n{b.body}"
+    for p in found:
+        assert (
+            tokenize("", text[p.start : p.end]).words()
+            == tokenize("", other_text[p.other_start : p.other_end]).words()
+        )
+
+
+def test_seed_pairs_have_their_kinds() -> None:
+    """Every labeled pair of seeds/ that furniture does not decide has one of its kinds."""
+    articles = {a.id: a for a in data.latest(data.seeds())}
+    checked = 0
+    for family in data.labels():
+        furniture = {i for i, about in family["articles"].items() if about.get("furniture")}  # type: ignore[attr-defined]
+        for pair in family["pairs"]:  # type: ignore[attr-defined]
+            x, y = sorted((pair["article"], pair["other"]))
+            if {x, y} & furniture or articles[x].source == articles[y].source:
+                continue
+            kind = verify(
+                ready(articles[x].headline, articles[x].body), ready(articles[y].headline, articles[y].body)
+            ).kind
+            assert (kind.name.lower() if kind else None) in (pair["kinds"] or [None]), (x, y, kind)
+            checked += 1
+    assert checked > 200
+
+
+def test_furniture_is_no_evidence() -> None:
+    """Tokens that may not be used break passages and leave nothing behind."""
+    body = " ".join(f"w{i}" for i in range(40))
+    own, plain = tokenize("", "a b c " + body), ready("", "d e f " + body)
+    usable = np.ones(len(own), np.bool_)
+    usable[20] = False
+    cut = verify(comparable(own, b"1", 5, usable), plain)
+    assert [row[2] for row in cut.rows.tolist()] == [17, 22]
+    usable[:] = False
+    assert verify(comparable(own, b"1", 5, usable), plain).kind is None
+
+
+def test_repetitive_texts_stay_cheap() -> None:
+    """Two texts of one repeated word and two periodic ones are tiled although every word equals thousands of others."""
+    for unit in ("word ", "alpha beta gamma "):
+        evidence = verify(ready("", unit * 30_000), ready("", unit * 20_000))
+        assert evidence.kind == MatchKind.EXCERPT
