@@ -46,6 +46,7 @@ _ASSIGNED: Final = 0x33480
 _CLOSING_JAMO: Final = (*range(0x1160, 0x1200), *range(0xD7B0, 0xD800))
 _HALFWIDTH: Final = frozenset(map(chr, range(0xFF66, 0xFF9E)))
 _VOICING: Final = frozenset("\uff9e\uff9f")  # half-width Katakana has them as letters
+_MARKS_IN_ONE: Final = frozenset("\u0f73\u0f75\u0f81")  # Tibetan: no marks themselves, they decompose to two
 _LONGEST_SEGMENT: Final = 32
 
 _WITHOUT_SPACES: Final = (
@@ -220,14 +221,12 @@ def _fold(char: str) -> str:
 
 @functools.cache
 def _trailing() -> frozenset[str]:
-    """Starters that NFC may change for what is before them: they compose with it (NFC_QC=Maybe) or decompose to marks."""
+    """Starters that may compose with the character before them (NFC_QC=Maybe)."""
     found = set(map(chr, _CLOSING_JAMO))
     for code in range(_ASSIGNED):
         parts = unicodedata.decomposition(chr(code)).split()
         if len(parts) == 2 and not parts[0].startswith("<"):
             found.add(chr(int(parts[1], 16)))
-            if unicodedata.combining(chr(int(parts[0], 16))):
-                found.add(chr(code))
     return frozenset(found)
 
 
@@ -267,11 +266,13 @@ def _equal_ends(x: str, y: str) -> tuple[int, int]:
 
 def _continues(segment: str, char: str) -> bool:
     """Whether NFC may change ``char`` or what is before it because they stand together."""
-    if unicodedata.combining(char):
+    if unicodedata.combining(char) or char in _MARKS_IN_ONE:
         return True
     if char in _VOICING:
         return segment[-1] in _HALFWIDTH
-    return char in _trailing() and unicodedata.normalize("NFC", segment + char) != segment + char
+    if char not in _trailing():
+        return False
+    return unicodedata.normalize("NFC", segment + char) != unicodedata.normalize("NFC", segment) + char
 
 
 def _needs_composing(text: str) -> bool:

@@ -8,14 +8,18 @@ Choices where the definition leaves room, all of them rare in news text:
 - Whether a character is a letter, mark or number is asked of the character itself; what NFKC makes of it
   keeps its letters, marks and numbers only. The result of casefold goes through NFKC again.
 - The invisible characters that vanish include joiners, variation selectors and invisible operators, and
-  the signs of recitation among the Arabic marks.
+  the signs of recitation among the Arabic marks. A quotation mark looks past them at what stands beside it.
+- Half-width Katakana and its voicing mark are one character, as they are in full width.
+- What NFC changed in a run of characters begins and ends together.
 - A token ends after its last character that was kept; a vowel sign dropped at its end is not part of it.
 - A paragraph ends at a line feed, a carriage return or U+2029.
 - Curly and straight double marks close each other. Any other mark inside a quotation is nested and changes
   nothing. A mark that usually closes opens only at the start of a word; a straight or left mark opens
   unless it can only close, and then closes its like; a straight mark that can only open, inside straight
   marks, starts afresh.
-- A single mark that opens again before it was closed starts afresh.
+- A single mark that opens again before it was closed starts afresh. Single low marks and angles are marks
+  between letters too: no word is spelled with them.
+- A full-width or half-width mark is the same mark. Control characters are spaces.
 """
 
 from __future__ import annotations
@@ -25,7 +29,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 
 SHINGLE = 5
 
@@ -133,8 +136,10 @@ def _composed(text: str) -> Iterator[tuple[str, int, int]]:
             end += 1
         piece = text[start:end]
         form = unicodedata.normalize("NFKC" if piece[1:] and piece[1] in VOICING else "NFC", piece)
-        before, after = len(commonprefix([piece, form])), 0
-        while before + after < min(len(piece), len(form)) and piece[-1 - after] == form[-1 - after]:
+        shortest, before, after = min(len(piece), len(form)), 0, 0
+        while before < shortest and piece[before] == form[before]:
+            before += 1
+        while before + after < shortest and piece[-1 - after] == form[-1 - after]:
             after += 1
         for i, character in enumerate(form):
             if i < before:
