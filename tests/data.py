@@ -34,9 +34,6 @@ def seconds(published: str) -> float | None:
 
 def to_article(line: dict[str, object]) -> Article:
     """An article from a line of a seed or data file."""
-    text = {
-        name: str(line.get(name) or "") for name in ("headline", "body", "source", "byline", "located", "url")
-    }
     version = line.get("version")
     return Article(
         id=str(line["id"]),

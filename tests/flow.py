@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dedup.config import Settings
 from dedup.errors import DedupError
 from dedup.model import Article, CollectionStatus, ExportedArticle, IngestResult, Match
 from dedup.pipeline import Pipeline

@@ -204,9 +204,13 @@ class Ingest:
             if matched.changed:
                 touched |= await self._room.matcher.touched_by(matched)
         decisions = []
+        first: dict[int, Item] = {}
         with stage("decide"):
             for item in batch.items:
-                if self._undecided(item):
+                if self._undecided(item) and item.stored.number in first:
+                    item.decision = first[item.stored.number].decision  # the same article twice in one batch
+                elif self._undecided(item):
+                    first[item.stored.number] = item
                     raw = await self._decide(batch, item)
                     decisions.append((item.stored.number, raw))
                 elif item.stored.text:
