@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dedup.config import load_settings
 from dedup.errors import DedupError
 from dedup.model import Article, CollectionStatus, ExportedArticle, IngestResult, Match
 from dedup.pipeline import Pipeline
@@ -26,7 +27,7 @@ class State:
 
 async def open_pipeline(url: str, **settings: object) -> Pipeline:
     """A pipeline on a store."""
-    return await Pipeline.open(Settings(store=url, **settings))  # type: ignore[arg-type]
+    return await Pipeline.open(load_settings(store=url, **settings))
 
 
 async def settled(pipeline: Pipeline, collection: str, seconds: float = 120.0) -> CollectionStatus:

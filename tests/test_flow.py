@@ -124,7 +124,7 @@ async def main():
     for start in range(int(sys.argv[2]), 400, 10):
         for answer in await flow.ingest(pipeline, "crash", articles[start : start + 10]):
             kind = answer.decision.kind if answer.decision else 0
-            print(answer.id, int(kind), answer.decision.copies if answer.decision else "", flush=True)
+            print("ack", answer.id, int(kind), answer.decision.copies if answer.decision else "", flush=True)
 asyncio.run(main())
 """
 
@@ -143,7 +143,9 @@ async def test_everything_acknowledged_survives_kill_nine(
         )
         assert writer.stdout is not None
         for line in writer.stdout:
-            name, kind, copies = line.rstrip("\n").split(" ")
+            if not line.startswith("ack "):
+                continue  # a log line
+            _, name, kind, copies = line.rstrip("\n").split(" ")
             acknowledged.setdefault(name, (int(kind), copies))
             if len(acknowledged) >= lines:
                 break
