@@ -46,13 +46,13 @@ WAYS = (_batches, _four_clients, _twice_over, _many_callers)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("count", "permutations"), [(2000, 4), (400, 15)])
 async def test_any_order_any_way_gives_the_same_state(store_url: str, count: int, permutations: int) -> None:
-    """Seeds and real articles, with a component of over 64 texts, hot postings, furniture; first come one by one."""
+    """Seeds and real articles, with a component of over 64 texts, hot postings, furniture; reference in batches."""
     articles = data.mixed(count)
     pipeline = await flow.open_pipeline(store_url)
     rng = random.Random(count)
     try:
         name = f"order-{uuid.uuid4().hex[:8]}"
-        await _one_by_one(pipeline, name, articles)
+        await flow.ingest(pipeline, name, articles, 64)
         expected = await flow.state(pipeline, name)
         await pipeline.delete_collection(name)
         assert expected.matches
