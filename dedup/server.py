@@ -192,7 +192,8 @@ async def _watch(server: _Server, pipeline: Pipeline) -> None:
 
 async def _answers(pipeline: Pipeline) -> bool:
     try:
-        return await asyncio.wait_for(pipeline.ready(), WATCH_TIMEOUT)
+        async with asyncio.timeout(WATCH_TIMEOUT):
+            return await pipeline.ready()
     except Exception:  # noqa: BLE001 - whatever it is, the store does not answer
         return False
 

@@ -42,6 +42,13 @@ def earliest(carriers: Sequence[Carrier], before: int) -> Carrier | None:
     return min((c for c in carriers if c.number < before), key=lambda c: c.number, default=None)
 
 
+def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list[Carrier]:
+    """The earliest arrival before ``before``, and the earliest of the article's own outlet if that is another."""
+    first = earliest(carriers, before)
+    own = earliest([c for c in carriers if c.source == source], before)
+    return list({c.number: c for c in (first, own) if c is not None}.values())
+
+
 def decide(
     source: int, earlier: Sequence[Earlier], counts: tuple[int, int, int, int]
 ) -> tuple[Decision, int]:
@@ -96,6 +103,19 @@ def count_words(own: ComparableText, found: Sequence[Verified]) -> tuple[int, in
             quoted[start : start + length] |= both
             copied[start : start + length] |= ~both
     return split_words(own.tokens, copied, quoted & ~copied, ~own.usable)
+
+
+def against_equal(
+    own: ComparableText, other: ComparableText | None
+) -> tuple[float, tuple[int, int, int, int]]:
+    """An article's share of words, and their counts, in an earlier one with the same body."""
+    same = other is not None and _headline(other.tokens) == _headline(own.tokens)
+    covered = own.half_words if same else own.tokens.half_words(own.tokens.headline)
+    return covered / max(1, own.half_words), count_exact(own, same)
+
+
+def _headline(tokens: Tokens) -> bytes:
+    return tokens.hashes[: tokens.headline].tobytes()
 
 
 def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int, int]:

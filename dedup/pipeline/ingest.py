@@ -17,7 +17,7 @@ from dedup.index.records import decode_decision, encode_decision, source_hash
 from dedup.index.redis_index import Stored, TextCommit, posting_bytes
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
-from dedup.pipeline.decide import Earlier, count_exact, count_words, decide, earliest
+from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, earliest, first_of_each
 from dedup.pipeline.matching import Asking, Matched, Verified, ready_text
 from dedup.pipeline.prepare import Prepared, prepare, prepare_batch
 
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dedup.cluster import Carrier
     from dedup.index.records import TextState
     from dedup.model import Cluster, Match
     from dedup.pipeline.room import Room
-    from dedup.text import Tokens
 
 _OUTCOMES = {
     "created": Outcome.CREATED,
@@ -237,7 +235,7 @@ class Ingest:
         source = source_hash(item.article)
         state = batch.states.get(text)
         matched = batch.matched.get(text)
-        exact = [] if state is None else _first_of_each(state.node.carriers, number, source)
+        exact = [] if state is None else first_of_each(state.node.carriers, number, source)
         earlier: list[Earlier] = []
         if exact and state is not None:
             share, counts = await self._exact(item, state)
@@ -246,7 +244,7 @@ class Ingest:
             before: list[Verified] = []
             for v in matched.found:
                 other = batch.states.get(v.other.node.text)
-                carriers = _first_of_each(other.node.carriers if other else (), number, source)
+                carriers = first_of_each(other.node.carriers if other else (), number, source)
                 kind = v.evidence.kind
                 if carriers and kind is not None:
                     before.append(v)
@@ -271,10 +269,7 @@ class Ingest:
         """The article's share of words, and their counts, in an earlier article with the same body."""
         p = item.prepared
         own = ready_text(p.tokens, p.digest, state.furniture, p.sketch, self._room.parameters)
-        rep = (await self._room.matcher.texts([state])).get(state.node.text)
-        same = rep is not None and _headline(rep.tokens) == _headline(p.tokens)
-        body = own.half_words if same else p.tokens.half_words(p.tokens.headline)
-        return body / max(1, own.half_words), count_exact(own, same)
+        return against_equal(own, (await self._room.matcher.texts([state])).get(state.node.text))
 
     # -- answers -------------------------------------------------------------------------------------
 
@@ -380,14 +375,3 @@ def _item(prepared: Prepared, stored: Stored) -> Item:
     _, flags, _, _, _, arrival, _ = keys.HEAD.unpack_from(stored.head)
     raw = keys.DECISION.unpack_from(stored.head, keys.HEAD.size)
     return Item(prepared, stored, bool(flags & keys.FLAG_DECIDED), None, raw, arrival / 1000.0)
-
-
-def _first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list[Carrier]:
-    """The earliest arrival before ``before``, and the earliest of the article's own outlet if that is another."""
-    first = earliest(carriers, before)
-    own = earliest([c for c in carriers if c.source == source], before)
-    return list({c.number: c for c in (first, own) if c is not None}.values())
-
-
-def _headline(tokens: Tokens) -> bytes:
-    return tokens.hashes[: tokens.headline].tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dedup.model import CollectionParameters
 
 _DAY: Final = 86400.0
+_opened: Final = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,9 @@ class Matcher:
         self.index = index
         self.parameters = parameters
         self._cache = cache
+        self._cached_as = (
+            f"{index.collection} {next(_opened)}"  # a later collection of this name has other texts
+        )
         self._pool = pool
 
     async def match(self, asking: Sequence[Asking]) -> list[Matched]:
@@ -228,7 +233,7 @@ class Matcher:
         ready: dict[int, ComparableText] = {}
         missing: dict[int, TextState] = {}
         for state in states:
-            held = self._cache.get(self.index.collection, state.node.text, state.revision)
+            held = self._cache.get(self._cached_as, state.node.text, state.revision)
             if held is not None:
                 ready[state.node.text] = held
             else:
@@ -239,7 +244,7 @@ class Matcher:
             loop = asyncio.get_running_loop()
             made = await loop.run_in_executor(self._pool, self._tokenize, found, missing)
             for state, text in made:
-                self._cache.put(self.index.collection, state.node.text, state.revision, text)
+                self._cache.put(self._cached_as, state.node.text, state.revision, text)
                 ready[state.node.text] = text
         return ready
 
@@ -271,7 +276,7 @@ class Matcher:
 
     def keep(self, text: int, revision: int, ready: ComparableText) -> None:
         """Remember a text that was just made ready."""
-        self._cache.put(self.index.collection, text, revision, ready)
+        self._cache.put(self._cached_as, text, revision, ready)
 
     async def touched_by(self, matched: Matched) -> set[int]:
         """Texts whose furniture may have changed with the coming of this one."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dedup.errors import DedupError
 from dedup.index.records import source_hash
 from dedup.index.redis_index import posting_bytes
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
-from dedup.pipeline.decide import Earlier, count_exact, count_words, decide
+from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, first_of_each
 from dedup.pipeline.matching import Asking, ready_text
 from dedup.pipeline.prepare import prepare
 from dedup.pipeline.room import flipped
@@ -20,10 +20,14 @@ from dedup.verify import ComparableText, to_match, to_passages, verify
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from dedup.index.records import TextState
     from dedup.model import Match
     from dedup.pipeline.matching import Matched
     from dedup.pipeline.prepare import Prepared
     from dedup.pipeline.room import Room
+
+#: Number of the article that is asked about: above all that are stored, and one more article of its outlet.
+_UNSTORED: Final = 2**32 - 1
 
 
 class Search:
@@ -42,9 +46,11 @@ class Search:
         text = await self._room.index.text_of_digest(ready.digest)
         if text:
             return await self._find_equal(ready, text, limit)
-        _, lists = await self._room.index.lookup(0, ready.digest, posting_bytes(ready.sketch.postings))
+        _, lists = await self._room.index.lookup(
+            _UNSTORED, ready.digest, posting_bytes(ready.sketch.postings)
+        )
         asking = Asking(
-            0,
+            _UNSTORED,
             article.id,
             source_hash(article),
             article.published if article.published is not None else time.time(),
@@ -57,15 +63,16 @@ class Search:
         return await self._answer(ready, matched, limit)
 
     async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
-        state = (await self._room.index.texts([text])).get(text)
+        state = (await self._room.index.texts([text], carriers=True)).get(text)
         furniture = state.furniture if state is not None else b""
         own = ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters)
         matches, total = await self._room.matches(own, text, (0, ready.article.id), limit)
-        share = matches[0].containment if matches else 0.0
-        earlier = []
+        earlier: list[Earlier] = []
+        share, counts = 0.0, (0, 0, 0, ready.words)
         if state is not None:
-            earlier = [Earlier(state.node.carriers[0], MatchKind.EXACT, share, share)]
-        decision, copied = decide(source_hash(ready.article), earlier, count_exact(own, share == 1.0))
+            share, counts = against_equal(own, (await self._room.matcher.texts([state])).get(text))
+            earlier = self._earlier(ready, state, MatchKind.EXACT, share, share)
+        decision, copied = decide(source_hash(ready.article), earlier, counts)
         names = await self._room.names([copied])
         return FindResult(
             True,
@@ -78,16 +85,19 @@ class Search:
 
     async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
         states = await self._room.index.texts([v.other.node.text for v in matched.found], carriers=True)
-        earlier = []
+        earlier: list[Earlier] = []
         for v in matched.found:
             state = states.get(v.other.node.text)
             if state is not None and v.evidence.kind is not None:
-                first = min(state.node.carriers, key=lambda c: c.number)
-                earlier.append(Earlier(first, v.evidence.kind, v.containment, v.other_containment))
+                earlier += self._earlier(ready, state, v.evidence.kind, v.containment, v.other_containment)
         counts = count_words(matched.own, matched.found)
         decision, copied = decide(source_hash(ready.article), earlier, counts)
         names = await self._room.names([copied])
-        matches = await self._room.to_matches(matched.own, ready.article.id, matched.found)
+        matches = await self._room.to_matches(
+            matched.own,
+            ready.article.id,
+            [replace(v, other=states.get(v.other.node.text, v.other)) for v in matched.found],
+        )
         return FindResult(
             True,
             tuple(matches[:limit]),
@@ -96,6 +106,13 @@ class Search:
             ready.credits,
             _named(decision, names.get(copied, "")),
         )
+
+    @staticmethod
+    def _earlier(
+        ready: Prepared, state: TextState, kind: MatchKind, containment: float, other_containment: float
+    ) -> list[Earlier]:
+        carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
+        return [Earlier(c, kind, containment, other_containment) for c in carriers]
 
     async def compare(self, a: Article | str, b: Article | str) -> Comparison:
         """Two articles, stored ones by id, with the furniture that is known of stored ones left out."""

@@ -1,26 +1,23 @@
 """Settling: dirty components become clusters and stories.
 
-One settler holds the lease of a collection. It takes dirty texts, follows the edges that can join or link to the
-whole component, runs :func:`dedup.cluster.settle`, gives the groups their stable ids and writes what changed in
-one script. Members of the clusters and stories it meets belong to the component too, so that what falls apart is
-seen. An entry that became dirty again meanwhile stays in the queue.
+A settler takes the lease of a collection for one pass. It takes dirty texts, follows the edges that can join or
+link to the whole component, runs :func:`dedup.cluster.settle`, gives the groups their stable ids and writes what
+changed, and gives the lease back, in one script. Members of the clusters and stories it meets belong to the
+component too, so that what falls apart is seen. An entry that became dirty again meanwhile stays in the queue.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from dedup.cluster import Settlement, SettlingRules, links, settle
-from dedup.errors import StoreUnavailable
 from dedup.model import ClusterChange
 from dedup.observability import stage
+from dedup.pipeline.background import Background
 from dedup.pipeline.clusters import (
     ClusterRecord,
     StoryRecord,
@@ -33,8 +30,6 @@ from dedup.pipeline.clusters import (
     representative,
 )
 
-log = structlog.get_logger()
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -44,7 +39,10 @@ if TYPE_CHECKING:
 
 #: Dirty texts taken up in one pass.
 BATCH: Final = 2000
+#: How long the lease of a settler that died on the way is honored.
 LEASE_MILLISECONDS: Final = 15_000
+#: Seconds until a settler asks again for a lease that another server holds.
+CONTENDED: Final = 0.005
 #: Edges from which a component is settled beside the event loop.
 LARGE: Final = 500
 #: After a pass of x seconds the settler rests x times this much, so that one huge story cannot hold up ingest.
@@ -73,6 +71,15 @@ class Changes:
     events: list[ClusterChange] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Waiter:
+    """Somebody who waits until none of ``texts`` is dirty; ``events`` collects ids of clusters that changed."""
+
+    texts: set[int]
+    events: list[ClusterChange]
+    future: asyncio.Future[list[ClusterChange]]
+
+
 class Settler:
     """Settles one collection; :meth:`settled` waits for given texts."""
 
@@ -80,92 +87,69 @@ class Settler:
         self._index = index
         self._rules = rules
         self._token = secrets.token_hex(8)
-        self._wake = asyncio.Event()
-        self._waiting: list[tuple[set[int], list[ClusterChange], asyncio.Future[list[ClusterChange]]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._waiting: list[Waiter] = []
+        self._loop = Background("settling", index.collection, self._work)
 
     def start(self) -> None:
         """Settle in the background until :meth:`stop`."""
-        self._task = asyncio.create_task(self._run())
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop; what is dirty stays in the store."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     def wake(self) -> None:
         """Something became dirty."""
-        self._wake.set()
+        self._loop.wake()
 
     async def settled(self, texts: Iterable[int], seconds: float) -> list[ClusterChange] | None:
         """Wait until none of ``texts`` is dirty; cluster ids that changed meanwhile, or None after ``seconds``."""
-        future: asyncio.Future[list[ClusterChange]] = asyncio.get_running_loop().create_future()
-        changed: list[ClusterChange] = []
-        entry = (set(texts), changed, future)
-        self._waiting.append(entry)
-        self._wake.set()
+        waiter = Waiter(set(texts), [], asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        self._loop.wake()
         try:
-            return await asyncio.wait_for(future, seconds)
+            async with asyncio.timeout(seconds):
+                return await waiter.future
         except TimeoutError:
             return None
         finally:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
 
-    async def _run(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 1.0)
-            self._wake.clear()
-            started = time.perf_counter()
-            try:
-                with stage("settle"):
-                    more = await self._pass()
-            except StoreUnavailable:
-                await asyncio.sleep(0.5)
-                continue
-            except Exception:  # the component stays dirty; the others must not wait for it
-                log.exception("settling_failed", collection=self._index.collection)
-                await asyncio.sleep(0.5)
-                continue
-            if more:
-                self._wake.set()
-            spent = time.perf_counter() - started
-            if spent > 0.05:
-                await asyncio.sleep(REST * spent)
+    async def _work(self) -> float | None:
+        started = time.perf_counter()
+        with stage("settle"):
+            rest = await self._pass()
+        spent = time.perf_counter() - started
+        return REST * spent if spent > 0.05 else rest
 
-    async def _pass(self) -> bool:
-        """One pass; whether there is more to do."""
+    async def _pass(self) -> float | None:
+        """One pass; the rest before the next one, None where nothing is left to do."""
         waiters = list(self._waiting)
-        if not await self._lease():
-            return bool(waiters)
         dirty = await self._index.waiting("dirty", BATCH)
         if dirty:
+            if not await self._lease():
+                return CONTENDED if waiters else None
             component = await self._gather([text for text, _ in dirty])
             changes = await self._settle(component)
             if not await self._write(changes, dirty):
-                return True
-            for _, events, _ in self._waiting:
-                events.extend(changes.events)
-        left = {text for text, _ in await self._index.waiting("dirty", BATCH)} if waiters else set()
-        for entry in waiters:
-            texts, events, future = entry
-            if not texts & left and not future.done():
-                future.set_result(events)
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
-        return bool(left) or len(dirty) == BATCH
+                return CONTENDED
+            for waiter in self._waiting:
+                waiter.events.extend(changes.events)
+        left = {text for text, _ in await self._index.waiting("dirty", BATCH)} if dirty and waiters else set()
+        for waiter in waiters:
+            if not waiter.texts & left and not waiter.future.done():
+                waiter.future.set_result(waiter.events)
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+        return 0.0 if left or len(dirty) == BATCH else None
 
     async def _lease(self) -> bool:
         key = f"{self._index.prefix}lease"
-        call = self._index.store.call
-        if await call("SET", key, self._token, "NX", "PX", LEASE_MILLISECONDS):
-            return True
-        if await call("GET", key) != self._token.encode():
-            return False
-        await call("PEXPIRE", key, LEASE_MILLISECONDS)
-        return True
+        _, holder = await self._index.store.pipeline(
+            [("SET", key, self._token, "NX", "PX", LEASE_MILLISECONDS), ("GET", key)]
+        )
+        return bool(holder == self._token.encode())
 
     # -- reading -------------------------------------------------------------------------------------
 

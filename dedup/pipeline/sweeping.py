@@ -17,22 +17,18 @@ store, so that whoever comes next can finish it:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from dedup.candidates import Placed, survey, texts_in
-from dedup.errors import DedupError, StoreUnavailable
+from dedup.errors import DedupError
 from dedup.index.records import placed_source, placement_of
 from dedup.index.redis_index import TextCommit, posting_bytes
 from dedup.observability import stage
+from dedup.pipeline.background import Background
 from dedup.pipeline.matching import Asking, place
 from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
-
-log = structlog.get_logger()
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -65,37 +61,25 @@ class Sweeper:
         self._recovery = recovery_seconds
         self._finish = finish
         self._wake_settler = wake_settler
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Background("sweeping", index.collection, self._work)
 
     def start(self) -> None:
         """Sweep in the background until :meth:`stop`."""
-        self._task = asyncio.create_task(self._run())
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop; what is unfinished stays in the store."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     def wake(self) -> None:
         """Something was queued."""
-        self._wake.set()
+        self._loop.wake()
 
-    async def _run(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 1.0)
-            self._wake.clear()
-            try:
-                while await self.sweep():
-                    self._wake_settler()
-                    await asyncio.sleep(0)
-            except StoreUnavailable:
-                await asyncio.sleep(0.5)
-            except Exception:  # what is queued stays queued
-                log.exception("sweeping_failed", collection=self._index.collection)
-                await asyncio.sleep(0.5)
+    async def _work(self) -> float | None:
+        while await self.sweep():
+            self._wake_settler()
+            await asyncio.sleep(0)
+        return None
 
     async def sweep(self) -> bool:
         """One pass over all queues; whether anything was done."""

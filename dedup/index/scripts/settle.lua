@@ -5,7 +5,7 @@
 --   keys to remove: count, then suffixes
 --   clusters of texts: count, then pairs (text, cluster or '')
 --   dirty entries done: count, then pairs (text, sequence)
--- Answer: 1, or 0 where the lease is no longer held and nothing was written.
+-- Answer: 1, and the lease is given back; or 0 where it is no longer held and nothing was written.
 if call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local p = 2
 local function counted(width, f)
@@ -40,4 +40,5 @@ end)
 counted(2, function(t, seen)
   if call('ZSCORE', base .. 'dirty', t) == seen then call('ZREM', base .. 'dirty', t) end
 end)
+call('DEL', KEYS[2])
 return 1
