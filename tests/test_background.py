@@ -6,6 +6,7 @@ import asyncio
 import random
 
 from dedup.errors import DedupError
+from dedup.model import Article
 from dedup.pipeline.background import Background
 from tests import data, flow
 
@@ -59,7 +60,7 @@ async def test_two_servers_on_one_store_both_answer_with_settled_clusters(
         wire = data.prose(random.Random(5), 80)
         answers = []
         for number in range(24):
-            article = data.Article(f"a{number}", f"H{number}", f"{wire} own{number} end", f"S{number}")
+            article = Article(f"a{number}", f"H{number}", f"{wire} own{number} end", f"S{number}")
             async with asyncio.timeout(10):
                 answers += [await servers[number % 2].ingest_one(collection, article)]
         clusters = [a.cluster for a in answers if a.cluster is not None]
