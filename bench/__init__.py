@@ -1,1 +1,1 @@
-"""Benchmarks: every peer live in the same run, on the same articles and the same store binary."""
+"""The benchmark suite: speed, memory and recall side by side, each peer live in the same run."""

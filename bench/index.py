@@ -1,0 +1,243 @@
+"""Query and insert through the whole service, beside datasketch on the same store binary and rensa in memory.
+
+Every contender of every round has a new store with the same append-only setting, and the same articles in the same
+order; slower ones take the first of them. Ours is counted from the first request to the last answer; the time until
+nothing is pending is given beside it, and the rate that includes it. Processor time counts until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from bench import corpus, load, peers, recall
+from bench.options import Options
+from bench.processes import Stack, cpu_seconds, fresh_stack, fresh_store, used_memory
+from bench.report import Grid, Part, Plot, median
+from dedup.client import AsyncDedupClient
+from dedup.model import Article, CollectionParameters
+
+COLLECTION: Final = "bench"
+_SESSION_BUFFER: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One contender in one round. Bytes and seconds of processors are for one article."""
+
+    contender: str
+    articles: int
+    seconds: float
+    settle_seconds: float = 0.0
+    store_bytes: float | None = None
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Articles a second until the last answer."""
+        return self.articles / self.seconds
+
+    @property
+    def settled_rate(self) -> float:
+        """Articles a second until everything was settled."""
+        return self.articles / (self.seconds + self.settle_seconds)
+
+
+def economy() -> CollectionParameters | None:
+    """The parameters without text and with a window of 16; None where collections cannot be so yet."""
+    if "keep_text" not in {known.name for known in fields(CollectionParameters)}:
+        return None
+    chosen: dict[str, Any] = {"window": 16, "keep_text": False}
+    return CollectionParameters(**chosen)
+
+
+# -- ours ------------------------------------------------------------------------------------------
+
+
+def ours(
+    name: str,
+    articles: Sequence[Article],
+    *,
+    parameters: CollectionParameters | None = None,
+    one_by_one: bool = False,
+) -> Run:
+    """One run of the service on a new store."""
+    with fresh_stack("everysec") as stack:
+        return asyncio.run(_ours(stack, name, articles, parameters, one_by_one))
+
+
+async def _ours(
+    stack: Stack,
+    name: str,
+    articles: Sequence[Article],
+    parameters: CollectionParameters | None,
+    one_by_one: bool,
+) -> Run:
+    async with AsyncDedupClient(stack.target) as client:
+        await load.prepare(client, COLLECTION, parameters)
+        with stack.redis() as store:
+            before, cpu_before = used_memory(store), stack.cpu()
+            started = time.perf_counter()
+            if one_by_one:
+                await load.unary(client, articles, COLLECTION)
+            else:
+                await load.batches(client, articles, COLLECTION)
+            seconds = time.perf_counter() - started
+            settle_seconds = await load.settled(client, COLLECTION)
+            cpu = {role: (used - cpu_before[role]) / len(articles) for role, used in stack.cpu().items()}
+            size = (used_memory(store) - before) / len(articles)
+    return Run(name, len(articles), seconds, settle_seconds, size, cpu)
+
+
+# -- peers -----------------------------------------------------------------------------------------
+
+
+def datasketch_query_insert(name: str, articles: Sequence[Article]) -> Run:
+    """Sketch, query and insert each article, as its documentation shows it."""
+    with fresh_store("everysec") as store:
+        index = peers.datasketch_index(store.socket_path)
+        before, cpu = store.used_memory(), (cpu_seconds(store.pid), cpu_seconds(os.getpid()))
+        started = time.perf_counter()
+        for article in articles:
+            made = peers.datasketch_signature(article)
+            index.query(made)
+            index.insert(article.id, made)
+        return _peer_run(name, articles, started, (store.used_memory, before), cpu, store.pid)
+
+
+def datasketch_session(name: str, articles: Sequence[Article]) -> Run:
+    """Sketch and insert through its buffered ``insertion_session``; nothing is asked."""
+    with fresh_store("everysec") as store:
+        index = peers.datasketch_index(store.socket_path)
+        before, cpu = store.used_memory(), (cpu_seconds(store.pid), cpu_seconds(os.getpid()))
+        started = time.perf_counter()
+        with index.insertion_session(buffer_size=_SESSION_BUFFER) as session:
+            for article in articles:
+                session.insert(article.id, peers.datasketch_signature(article))
+        return _peer_run(name, articles, started, (store.used_memory, before), cpu, store.pid)
+
+
+def _peer_run(
+    name: str,
+    articles: Sequence[Article],
+    started: float,
+    memory: tuple[Callable[[], int], int],
+    cpu: tuple[float, float],
+    pid: int,
+) -> Run:
+    count = len(articles)
+    seconds = time.perf_counter() - started
+    used = {
+        "store": (cpu_seconds(pid) - cpu[0]) / count,
+        "client": (cpu_seconds(os.getpid()) - cpu[1]) / count,
+    }
+    return Run(name, count, seconds, 0.0, (memory[0]() - memory[1]) / count, used)
+
+
+def rensa_in_process(name: str, articles: Sequence[Article]) -> Run:
+    """Sketch, query and insert in this process: no store, no service, nothing kept; for scale."""
+    index = peers.rensa_index()
+    cpu = cpu_seconds(os.getpid())
+    started = time.perf_counter()
+    for number, article in enumerate(articles):
+        made = peers.rensa_signature(article, peers.RENSA_INDEXED)
+        index.query(made)
+        index.insert(number, made)
+    seconds = time.perf_counter() - started
+    used = (cpu_seconds(os.getpid()) - cpu) / len(articles)
+    return Run(name, len(articles), seconds, cpu={"client": used})
+
+
+# -- the part --------------------------------------------------------------------------------------
+
+BATCH, UNARY, ECONOMY = "dedup, batches of 100", "dedup, 32 callers", "dedup, w=16, no text"
+DATASKETCH, SESSION, RENSA = "datasketch", "datasketch, insertion_session", "rensa, in process"
+
+
+def contenders(articles: Sequence[Article], few: Sequence[Article]) -> dict[str, Callable[[], Run]]:
+    """What to run in each round, by name."""
+    found: dict[str, Callable[[], Run]] = {
+        DATASKETCH: lambda: datasketch_query_insert(DATASKETCH, few),
+        BATCH: lambda: ours(BATCH, articles),
+        SESSION: lambda: datasketch_session(SESSION, few),
+        UNARY: lambda: ours(UNARY, articles, one_by_one=True),
+    }
+    if (parameters := economy()) is not None:
+        found[ECONOMY] = lambda: ours(ECONOMY, articles, parameters=parameters)
+    if peers.optional("rensa") is not None:
+        found[RENSA] = lambda: rensa_in_process(RENSA, few)
+    return found
+
+
+def run(options: Options) -> Part:
+    """All contenders in several rounds, and what ours and the peers find in real news."""
+    count = options.count(quick=1500, full=20_000)
+    few_count = max(200, count // (4 if options.quick else 8))
+    articles = corpus.articles(count)
+    rounds: list[Run] = []
+    for number in range(options.rounds):
+        for name, measure in contenders(articles, articles[:few_count]).items():
+            options.say(f"index: round {number + 1}, {name}")
+            rounds.append(measure())
+    notes = [
+        "dedup keeps texts, decisions, clusters and stories, and answers verified passages",
+        "datasketch keeps the bands of signatures alone; its insertion_session inserts without asking",
+        "rensa in process keeps nothing: for scale",
+        *([] if economy() else [f"{ECONOMY}: not available (CollectionParameters has no keep_text)"]),
+        *peers.missing(),
+    ]
+    found = recall.run(options)
+    names = list(dict.fromkeys(run.contender for run in rounds))
+    rates = {name: median([r.rate for r in rounds if r.contender == name]) for name in names}
+    settings = {
+        "articles": count,
+        "articles of peers": few_count,
+        "rounds": options.rounds,
+        "append-only": "everysec",
+        "collection": "w=8, texts kept, passages on",
+        "peers": f"128 permutations, threshold {peers.THRESHOLD}",
+    }
+    return Part(
+        "index",
+        settings,
+        (_speed(names, rounds, rates), *found.grids),
+        {"rounds": [asdict(r) for r in rounds], "recall": found.data},
+        (
+            Plot(
+                "index", "Query and insert", "articles/s", tuple(names), {"articles/s": tuple(rates.values())}
+            ),
+            *found.plots,
+        ),
+        (*notes, *found.notes),
+    )
+
+
+def _speed(names: Sequence[str], rounds: Sequence[Run], rates: dict[str, float]) -> Grid:
+    rows = []
+    for name in names:
+        of_name = [r for r in rounds if r.contender == name]
+        cpu = {
+            role: 1000 * median([r.cpu.get(role, 0.0) for r in of_name]) or None
+            for role in ("server", "store", "client")
+        }
+        sizes = [r.store_bytes for r in of_name if r.store_bytes is not None]
+        rows.append(
+            (
+                name,
+                rates[name],
+                median([r.settled_rate for r in of_name]),
+                rates[name] / rates[DATASKETCH],
+                median(sizes) if sizes else None,
+                *cpu.values(),
+            )
+        )
+    columns = ("contender", "articles/s", "until settled", "x datasketch", "store B/article")
+    return Grid(
+        "Query and insert, medians; processor ms an article",
+        (*columns, "server ms", "store ms", "client ms"),
+        tuple(rows),
+    )

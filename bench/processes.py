@@ -1,0 +1,208 @@
+"""The processes that are measured: store, server and this client; what they use, and their certain end.
+
+Every benchmark is bound to the first two processors it may use, with all its processes, so that figures from larger
+machines compare. Linux only: processor time and memory are read from ``/proc``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import redis
+
+from dedup.client import DedupClient
+from dedup.embedded import EmbeddedValkey
+
+Fsync = Literal["always", "everysec"]
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_START_SECONDS: Final = 240.0
+_STOP_SECONDS: Final = 20.0
+
+
+def bind_to_cores(count: int) -> int:
+    """Bind this process and those it starts to at most ``count`` processors; how many it got."""
+    cores = sorted(os.sched_getaffinity(0))[:count]
+    os.sched_setaffinity(0, cores)
+    return len(cores)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, user and system."""
+    fields = (
+        Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    )
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def memory(pid: int, *names: str) -> dict[str, int]:
+    """Lines of ``/proc/PID/status`` in bytes, such as VmRSS and VmHWM."""
+    found = {}
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, rest = line.partition(":")
+        if name in names:
+            found[name] = int(rest.split()[0]) * 1024
+    return found
+
+
+def shared_out(pid: int) -> int:
+    """Bytes of memory that a process holds, pages it shares counted in parts (Pss); 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
+        return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+    return 0
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started and that live."""
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A service and its store, each a process of its own. ``metrics`` is the port of the server's metrics."""
+
+    target: str
+    url: str
+    store_pid: int
+    server_pid: int
+    metrics: int
+
+    def processes(self) -> dict[str, int]:
+        """Process ids by role."""
+        return {"server": self.server_pid, "store": self.store_pid, "client": os.getpid()}
+
+    def cpu(self) -> dict[str, float]:
+        """Processor seconds used so far, by role."""
+        return {role: cpu_seconds(pid) for role, pid in self.processes().items()}
+
+    def redis(self) -> redis.Redis:
+        """A connection to the store."""
+        return redis.Redis.from_url(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProcess:
+    """A store alone, for peers."""
+
+    url: str
+    pid: int
+
+    @property
+    def socket_path(self) -> str:
+        """Where it listens."""
+        return self.url.removeprefix("unix://")
+
+    def used_memory(self) -> int:
+        """What the store counts."""
+        with redis.Redis.from_url(self.url) as connection:
+            return used_memory(connection)
+
+
+def info(connection: redis.Redis, section: str) -> dict[str, Any]:
+    """A section of INFO."""
+    found: Any = connection.info(section)
+    return dict(found)
+
+
+def used_memory(connection: redis.Redis) -> int:
+    """``used_memory`` less buffers of connections and of the append-only file, which come and go."""
+    found = info(connection, "memory")
+    passing = int(found.get("mem_clients_normal", 0)) + int(found.get("mem_aof_buffer", 0))
+    return int(found["used_memory"]) - passing
+
+
+@contextmanager
+def fresh_store(fsync: Fsync = "everysec") -> Iterator[StoreProcess]:
+    """An empty store in a directory of its own, gone after the block."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        EmbeddedValkey(Path(folder), fsync=fsync) as store,
+    ):
+        if store.url is None or store.pid is None:
+            raise RuntimeError("the store did not start")
+        yield StoreProcess(store.url, store.pid)
+
+
+@contextmanager
+def fresh_stack(fsync: Fsync = "everysec") -> Iterator[Stack]:
+    """An empty store and a server on it, ready; both gone after the block."""
+    with fresh_store(fsync) as store, _server(store.url) as (process, target, metrics):
+        yield Stack(target, store.url, store.pid, process.pid, metrics)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _server(url: str) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
+    port, metrics = _free_port(), _free_port()
+    target = f"127.0.0.1:{port}"
+    # Options of the user's own service must not reach this one; where compiled kernels are kept may.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DEDUP_") or name == "DEDUP_KERNEL_CACHE_DIR"
+    }
+    environment |= {"DEDUP_LOG_LEVEL": "warning", "DEDUP_METRICS_LISTEN": f"127.0.0.1:{metrics}"}
+    command = [sys.executable, "-m", "dedup.cli", "serve", "--listen", target, "--store", url]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        try:
+            _wait(process, target)
+            yield process, target, metrics
+        except BaseException:
+            log.seek(0)
+            sys.stderr.write(log.read()[-4000:].decode(errors="replace"))
+            raise
+        finally:
+            end(process)
+
+
+def _wait(process: subprocess.Popen[bytes], target: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            host, _, port = target.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=1).close()
+            with DedupClient(target) as client:
+                client.wait_ready(deadline - time.monotonic())
+            return
+        time.sleep(0.05)
+    raise RuntimeError("the server did not become ready")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and see that it does."""
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def end_on_signal() -> None:
+    """Let SIGTERM unwind the program, so that every process it started is ended."""
+
+    def stop(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
