@@ -18,6 +18,7 @@ from dedup.index.redis_index import RedisIndex
 from dedup.lsh import choose
 from dedup.model import CollectionParameters, CollectionStatus, Page
 from dedup.pipeline.ingest import Ingest
+from dedup.pipeline.listing import bad_token
 from dedup.pipeline.matching import Matcher, TextCache
 from dedup.pipeline.room import Room
 from dedup.pipeline.settling import Settler
@@ -197,10 +198,15 @@ class Collections:
         )
 
     async def list(self, page_size: int, page_token: str) -> Page[CollectionStatus]:
-        """Collections by name."""
+        """Collections by name; a token is the last name of its page."""
+        if page_token and not _NAME.fullmatch(page_token):
+            raise bad_token()
         names = [name for name in await self.names() if name > page_token]
-        items = tuple([await self.status(name) for name in names[:page_size]])
-        return Page(items, names[page_size - 1] if len(names) > page_size else "")
+        items = []
+        for name in names[:page_size]:
+            with contextlib.suppress(NotFound):  # deleted in between
+                items.append(await self.status(name))
+        return Page(tuple(items), names[page_size - 1] if len(names) > page_size else "")
 
     async def delete(self, name: str) -> None:
         """Remove a collection and all its keys; raises NotFound."""

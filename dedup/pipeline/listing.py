@@ -14,17 +14,28 @@ from dedup.verify import verify
 if TYPE_CHECKING:
     from dedup.index.records import ArticleRecord
     from dedup.pipeline.room import Room
+    from dedup.verify import ComparableText
 
 _SCAN = 500
-#: An article's matches are listed up to here.
-_MOST_MATCHES = 100_000
+
+
+def bad_token() -> InvalidArgument:
+    """The error for a page token that no page gave."""
+    message = "page_token is not one that this service gave"
+    return InvalidArgument(message, Reason.INVALID_PAGE_TOKEN, field="page_token")
 
 
 def _position(token: str) -> int:
     if token and not (token.isascii() and token.isdigit() and len(token) < 16):
-        message = "page_token is not one that this service gave"
-        raise InvalidArgument(message, Reason.INVALID_PAGE_TOKEN, field="page_token")
+        raise bad_token()
     return int(token or 0)
+
+
+def _pair(token: str) -> tuple[int, int]:
+    first, colon, second = token.partition(":")
+    if token and not (first and colon and second):
+        raise bad_token()
+    return _position(first), _position(second)
 
 
 class Listing:
@@ -52,11 +63,11 @@ class Listing:
 
     async def cluster_articles(self, cluster_id: str, page_size: int, page_token: str) -> Page[StoredArticle]:
         """Articles of a cluster by arrival number."""
+        after = _position(page_token)
         number, record = await self._room.find_cluster(cluster_id)
         texts = record.texts if record is not None else [number]
         states = await self._index.texts(texts, carriers=True)
         numbers = sorted(c.number for s in states.values() if not s.dead for c in s.node.carriers)
-        after = _position(page_token)
         wanted = [n for n in numbers if n > after][:page_size]
         records = await self._index.records(wanted)
         shown = await self._room.articles([records[n] for n in wanted if n in records])
@@ -96,35 +107,70 @@ class Listing:
         return [int(number) for number in raw]
 
     async def matches_of(self, article_id: str, page_size: int, page_token: str) -> Page[Match]:
-        """Matches of one article, best first."""
-        record = await self._room.record(article_id)
+        """Matches of one article: the articles with its text as one, then others, best first by their stored measures.
+
+        Only what a page shows is measured; on the article's own words, so that offsets point into it.
+        """
         start = _position(page_token)
-        if record.article is None or not record.text:
+        record = await self._room.record(article_id)
+        state = (await self._index.texts([record.text], carriers=True)).get(record.text)
+        if record.article is None or state is None:
             return Page(())
-        state = (await self._index.texts([record.text])).get(record.text)
         ready = prepare(record.article, self._room.parameters)
-        furniture = state.furniture if state is not None else b""
-        own = ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters)
-        limit = min(start + page_size, _MOST_MATCHES)
-        matches, total = await self._room.matches(own, record.text, (record.number, article_id), limit)
-        token = str(start + page_size) if total > start + page_size else ""
-        return Page(tuple(matches[start:]), token, total)
+        own = ready_text(ready.tokens, ready.digest, state.furniture, ready.sketch, self._room.parameters)
+        equal = int(any(c.number != record.number for c in state.node.carriers))
+        others = [e.b if e.a == record.text else e.a for e in await self._room.others(record.text)]
+        total = equal + len(others)
+        found: list[Match] = []
+        if equal and start == 0:
+            exact, _ = await self._room.matches(own, record.text, (record.number, article_id), 1)
+            found, start = list(exact), 1
+        while start < total and len(found) < page_size:
+            wanted = others[start - equal : start - equal + page_size - len(found)]
+            found += await self._measured(own, article_id, wanted)
+            start += len(wanted)
+        return Page(tuple(found), str(start) if start < total else "", total)
+
+    async def _measured(self, own: ComparableText, name: str, others: list[int]) -> list[Match]:
+        """Matches of an article with texts, in the order of the texts; what no longer matches is left out."""
+        states = await self._index.texts(others, carriers=True)
+        texts = await self._room.matcher.texts([s for s in states.values() if not s.dead])
+        seen = []
+        for other, text in texts.items():
+            first = name.encode() < states[other].id.encode()
+            evidence = verify(own, text) if first else verify(text, own)
+            if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
+                seen.append(Verified(states[other], text, evidence, first))
+        place = {states[other].id: index for index, other in enumerate(others) if other in states}
+        return sorted(await self._room.to_matches(own, name, seen), key=lambda m: place[m.other])
 
     async def matches(self, page_size: int, page_token: str) -> Page[Match]:
-        """Matches between texts, by the numbers of the texts; a page ends with a text."""
-        after, last = _position(page_token), int(await self._index.highest_text())
+        """Matches between texts, by the numbers of both; a token is the last pair of its page, ``TEXT:TEXT``."""
+        after = _pair(page_token)
         found: list[Match] = []
-        while after < last and len(found) < page_size:
-            step = min(64, last - after)
-            texts = list(range(after + 1, after + step + 1))
+        while True:
+            wanted = page_size - len(found)
+            pairs = await self._pairs(after, wanted + 1)
+            found += await verified_pairs(self._room, pairs[:wanted])
+            if len(pairs) <= wanted:
+                return Page(tuple(found), "")
+            after = pairs[wanted - 1]
+            if len(found) == page_size:
+                return Page(tuple(found), f"{after[0]}:{after[1]}")
+
+    async def _pairs(self, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+        """The next pairs of texts that share an edge, the smaller number first."""
+        found: list[tuple[int, int]] = []
+        last = await self._index.highest_text()
+        start, step = max(1, after[0]), 32
+        while start <= last and len(found) < limit:
+            texts = range(start, min(start + step, last + 1))
             edges = await self._index.edges(texts)
-            for text in texts:
-                after = text
-                pairs = sorted(e.b for e in edges.get(text, []) if e.a == text)
-                found += await verified_pairs(self._room, [(text, other) for other in pairs])
-                if len(found) >= page_size:
-                    break
-        return Page(tuple(found), str(after) if after < last else "")
+            found += sorted(
+                (t, e.b) for t, own in edges.items() for e in own if e.a == t and (t, e.b) > after
+            )
+            start, step = start + step, min(2 * step, _SCAN)
+        return found[:limit]
 
 
 async def verified_pairs(room: Room, pairs: list[tuple[int, int]]) -> list[Match]:
