@@ -2,9 +2,11 @@
 
 Words follow Zipf's law over a vocabulary of common English words and invented ones whose length grows with their
 rank; stock phrases recur across unrelated articles as they do in news. An article has about 500 words in paragraphs
-with punctuation and quoted statements, an outlet, a time, often an agency's dateline, and on half of the outlets a
-footer of site furniture. A good quarter belongs to a story family: verbatim copies, trimmed, extended, rewritten
-leads, a shared quotation. Families lie within one chunk (:data:`CHUNK` articles, two days), so that every chunk is
+with punctuation and quoted statements, an outlet, a time, often an agency's dateline, and on every other outlet a
+footer of site furniture. A quarter belongs to a story family: verbatim copies, trimmed, extended, rewritten
+leads, a shared quotation. How often texts meet is set to what real news does: of 2,500 articles, each shares window
+minima with 0.9 earlier ones of other outlets and 2.3 of its own, mostly by furniture (English part of telegram_2019:
+0.8 and 6.5; emergent_2014: 4.6 and none). Families lie within one chunk (:data:`CHUNK` articles, two days), so that every chunk is
 made from its number and the seed alone.
 """
 
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 #: Articles made together, and articles a day.
 CHUNK: Final = 2000
 PER_DAY: Final = 1000
-OUTLETS: Final = 300
+OUTLETS: Final = 400
 #: Share of the articles that derive from another one of the chunk.
-DERIVED: Final = 0.28
+DERIVED: Final = 0.25
 START: Final = 1_700_000_000
 
 _VOCABULARY: Final = 60_000
@@ -77,7 +79,7 @@ def language() -> Language:
     weights = 1.0 / (np.arange(_VOCABULARY) + 2.7)
     counts = np.maximum(1, np.round(weights / weights.sum() * (1 << 20))).astype(np.int64)
     draw = np.repeat(np.arange(_VOCABULARY, dtype=np.int32), counts)
-    lengths = rng.integers(3, 9, 1500)
+    lengths = rng.integers(3, 10, 30_000)
     phrases = tuple(draw[rng.integers(0, len(draw), int(n))] for n in lengths)
     return Language(np.array(forms, dtype=object), draw, phrases)
 
@@ -90,9 +92,9 @@ def paragraphs(rng: Generator, count: int) -> list[str]:
     words = lang.draw[rng.integers(0, len(lang.draw), total)]
     ends = np.cumsum(lengths)
     starts = ends - lengths
-    # a stock phrase in the midst of every third paragraph, the frequent ones often
-    chosen = (len(lang.phrases) * rng.random(count) ** 3).astype(np.int64)
-    for number in np.flatnonzero(rng.random(count) < 1 / 3):
+    # a stock phrase in the midst of every fifth paragraph, some more often than others
+    chosen = (len(lang.phrases) * rng.random(count) ** 2).astype(np.int64)
+    for number in np.flatnonzero(rng.random(count) < 0.2):
         phrase = lang.phrases[chosen[number]]
         place = int(starts[number]) + 5
         words[place : place + len(phrase)] = phrase
@@ -114,17 +116,15 @@ def paragraphs(rng: Generator, count: int) -> list[str]:
 
 
 def furniture(outlet: int) -> str:
-    """The footer of an outlet, 30 to 70 words; every other outlet has none."""
-    if outlet % 2:
-        return ""
-    return _footer(outlet)
+    """The footer of an outlet, 20 to 60 words; every other outlet has none."""
+    return "" if outlet % 2 else _footer(outlet)
 
 
 @cache
 def _footer(number: int, words: int = 0) -> str:
     rng = np.random.default_rng((7, number))
     lang = language()
-    count = words or int(rng.integers(30, 71))
+    count = words or int(rng.integers(20, 61))
     drawn = lang.draw[rng.integers(0, len(lang.draw), count)]
     return "".join(lang.forms[drawn].tolist()).strip().capitalize() + "."
 
@@ -177,7 +177,7 @@ class _Chunk:
         """All of them."""
         rng = self.rng
         texts = self.texts()
-        outlets = (OUTLETS * rng.random(CHUNK) ** 1.7).astype(np.int64).tolist()
+        outlets = (OUTLETS * rng.random(CHUNK) ** 1.6).astype(np.int64).tolist()
         credited = rng.random(CHUNK).tolist()
         headlines = paragraphs(rng, CHUNK // 4)
         made = []

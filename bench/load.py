@@ -48,17 +48,26 @@ async def batches(client: AsyncDedupClient, articles: Iterable[Article], collect
 async def unary(
     client: AsyncDedupClient, articles: Sequence[Article], collection: str, *, callers: int = CALLERS
 ) -> list[float]:
-    """Ingest one by one from so many callers, each waiting for its answer; the seconds each call took."""
+    """Ingest one by one from so many callers; the seconds each call took."""
+    return await closed_loop(lambda article: client.ingest(article, collection=collection), articles, callers)
+
+
+async def closed_loop(
+    call: Callable[[Article], Awaitable[object]], articles: Iterable[Article], callers: int = CALLERS
+) -> list[float]:
+    """Call from so many callers, each waiting for its answer; the seconds each call took."""
     taken: list[float] = []
     left = iter(articles)
 
     async def caller() -> None:
         for article in left:
             started = time.perf_counter()
-            await client.ingest(article, collection=collection)
+            await call(article)
             taken.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(caller() for _ in range(callers)))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(callers):
+            group.create_task(caller())
     return taken
 
 

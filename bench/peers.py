@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import datasketch
@@ -46,9 +47,14 @@ def word_shingles(article: Article) -> list[str]:
     return [" ".join(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1))]
 
 
+@cache
+def _empty() -> datasketch.MinHash:
+    return datasketch.MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=xxhash.xxh32_intdigest)
+
+
 def datasketch_signature(article: Article) -> datasketch.MinHash:
-    """Datasketch with xxhash, its fastest documented way: one update_batch an article."""
-    made = datasketch.MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=xxhash.xxh32_intdigest)
+    """Datasketch's fastest way: xxhash, one update_batch an article, permutations drawn once (as its ``bulk`` does)."""
+    made = _empty().copy()
     made.update_batch([shingle.encode() for shingle in word_shingles(article)])
     return made
 
@@ -73,11 +79,16 @@ def rensa_index() -> Any:
     return optional("rensa").RMinHashLSH(threshold=THRESHOLD, num_perm=RENSA_INDEXED, num_bands=25)
 
 
-def sketchers() -> dict[str, Callable[[Sequence[Article]], object]]:
-    """Text to signature on one core, by name; every one is given the articles and makes all signatures."""
-    found: dict[str, Callable[[Sequence[Article]], object]] = {
-        "datasketch": lambda articles: [datasketch_signature(a) for a in articles]
-    }
+def sketchers() -> dict[str, Callable[[Article], object]]:
+    """Text to signature, by name: each makes the signature of one article."""
+    found: dict[str, Callable[[Article], object]] = {"datasketch": datasketch_signature}
     if optional("rensa") is not None:
-        found["rensa R-MinHash"] = lambda articles: [rensa_signature(a) for a in articles]
+        found["rensa R-MinHash"] = rensa_signature
+    if (fast := optional("FastSketchLSH")) is not None:
+        sketcher = fast.FastSimilaritySketch(size=PERMUTATIONS, seed=1)
+        found["FastSketchLSH"] = lambda article: sketcher(word_shingles(article))
+    if (gaoya := optional("gaoya.minhash")) is not None:
+        # It makes signatures only inside its index, with shingles of its own: an empty one is asked.
+        asked = gaoya.MinHashStringIndex(32, THRESHOLD, 25, 5, None, "word", True, (SHINGLE, SHINGLE))
+        found["gaoya"] = lambda article: asked.query(article.body)
     return found

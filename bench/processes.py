@@ -31,6 +31,15 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _START_SECONDS: Final = 240.0
 _STOP_SECONDS: Final = 20.0
 
+# Runs in the child before it becomes the server: should this process be killed, the kernel ends the server.
+_BECOME_SERVER: Final = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("its owner has ended")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 def bind_to_cores(count: int) -> int:
     """Bind this process and those it starts to at most ``count`` processors; how many it got."""
@@ -57,11 +66,11 @@ def memory(pid: int, *names: str) -> dict[str, int]:
     return found
 
 
-def shared_out(pid: int) -> int:
-    """Bytes of memory that a process holds, pages it shares counted in parts (Pss); 0 if it has ended."""
+def private(pid: int) -> int:
+    """Bytes of memory that a process shares with no other; 0 if it has ended."""
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
-        return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+        return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Private_"))
     return 0
 
 
@@ -162,7 +171,8 @@ def _server(url: str) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
         if not name.startswith("DEDUP_") or name == "DEDUP_KERNEL_CACHE_DIR"
     }
     environment |= {"DEDUP_LOG_LEVEL": "warning", "DEDUP_METRICS_LISTEN": f"127.0.0.1:{metrics}"}
-    command = [sys.executable, "-m", "dedup.cli", "serve", "--listen", target, "--store", url]
+    command = [sys.executable, "-c", _BECOME_SERVER, str(os.getpid())]
+    command += [sys.executable, "-m", "dedup.cli", "serve", "--listen", target, "--store", url]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         try:

@@ -16,7 +16,7 @@ from dedup.client import AsyncDedupClient
 from dedup.model import Article, CollectionParameters
 
 #: Data sets, with how many articles a quick run takes.
-SETS: Final = {"telegram_2019": 2500, "emergent_2014": 700}
+SETS: Final = {"telegram_2019": 1500, "emergent_2014": 350}
 _KINDS: Final = ("copy", "excerpt", "rewrite", "shared quote")
 
 Pairs = set[tuple[str, str]]

@@ -1,0 +1,208 @@
+"""A growing collection, a story that everybody carries, and one footer under every article.
+
+Articles are made two thousand at a time while the clock stands still; the pauses are reported. The rate at a size is
+that of the last articles before it (at most 10,000), and the rate of the whole step includes settling at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from bench import brute, corpus, load, metrics
+from bench.options import Options
+from bench.processes import Stack, fresh_stack, memory, used_memory
+from bench.report import Cell, Grid, Part, Plot, percentile
+from dedup.client import AsyncDedupClient
+from dedup.model import Article
+
+COLLECTION: Final = "bench"
+_LAST: Final = 10_000
+_PROBE_CALLERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was measured when a collection had reached a size. Memory is in bytes, rates in articles a second."""
+
+    name: str
+    articles: int
+    rate: float
+    step_rate: float
+    paused_seconds: float
+    bytes_per_article: float
+    ingest_p50_ms: float
+    ingest_p99_ms: float
+    find_p99_ms: float
+    candidates: float | None
+    server_resident: int
+    store_resident: int
+
+
+@dataclass(slots=True)
+class _Loaded:
+    count: int = 0
+    seconds: float = 0.0
+    paused: float = 0.0
+
+
+async def _load(client: AsyncDedupClient, source: Iterator[Article], count: int) -> tuple[_Loaded, float]:
+    """Ingest ``count`` articles in batches; the totals, and the rate of the last ones."""
+    whole = _Loaded()
+    parts: list[tuple[int, float]] = []
+    while whole.count < count:
+        paused = time.perf_counter()
+        chunk = list(itertools.islice(source, min(corpus.CHUNK, count - whole.count)))
+        if not chunk:
+            break
+        whole.paused += time.perf_counter() - paused
+        seconds = await load.batches(client, chunk, COLLECTION)
+        parts.append((len(chunk), seconds))
+        whole.count += len(chunk)
+        whole.seconds += seconds
+    last, last_seconds = 0, 0.0
+    for number, seconds in reversed(parts):
+        if last and last + number > _LAST:
+            break
+        last, last_seconds = last + number, last_seconds + seconds
+    return whole, last / last_seconds if last_seconds else 0.0
+
+
+async def _grow(
+    stack: Stack, name: str, source: Iterator[Article], sizes: Iterable[int], options: Options
+) -> list[Step]:
+    probes = _probes(options)
+    steps: list[Step] = []
+    async with AsyncDedupClient(stack.target) as client:
+        await load.prepare(client, COLLECTION)
+        with stack.redis() as store:
+            empty = used_memory(store)
+            stored = 0
+            for size in sizes:
+                before = metrics.candidates(stack.metrics)
+                loaded, rate = await _load(client, source, max(0, size - stored))
+                settle = await load.settled(client, COLLECTION)
+                stored += loaded.count
+                after = metrics.candidates(stack.metrics)
+                sized = (used_memory(store) - empty) / stored
+                fresh = list(itertools.islice(source, 2 * probes))
+                asked = await load.closed_loop(
+                    lambda article: client.find(article, collection=COLLECTION),
+                    fresh[probes:],
+                    _PROBE_CALLERS,
+                )
+                taken = await load.unary(client, fresh[:probes], COLLECTION, callers=_PROBE_CALLERS)
+                stored += probes
+                steps.append(
+                    Step(
+                        name,
+                        size,
+                        rate,
+                        loaded.count / (loaded.seconds + settle),
+                        loaded.paused,
+                        sized,
+                        1000 * percentile(taken, 0.5),
+                        1000 * percentile(taken, 0.99),
+                        1000 * percentile(asked, 0.99),
+                        (after - before) / loaded.count if after is not None and before is not None else None,
+                        memory(stack.server_pid, "VmRSS")["VmRSS"],
+                        memory(stack.store_pid, "VmRSS")["VmRSS"],
+                    )
+                )
+                options.say(f"growth: {name}, {size}: {rate:.0f} articles/s")
+    return steps
+
+
+def _probes(options: Options) -> int:
+    """How many articles more are ingested, and how many asked for, to see single calls at a size."""
+    return 100 if options.quick else 2000
+
+
+def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: Options) -> list[Step]:
+    with fresh_stack("everysec") as stack:
+        return asyncio.run(_grow(stack, name, iter(source), sizes, options))
+
+
+def run(options: Options) -> Part:
+    """Sizes, then the two difficult collections beside normal ones of the same size, then real short news."""
+    sizes = options.sizes or ((1000, 3000) if options.quick else (10_000, 100_000, 1_000_000))
+    hot, footers = options.count(quick=250, full=5000), options.count(quick=600, full=50_000)
+    more = 2 * _probes(options)
+    steps = _grown("generated", corpus.stream(10**9), sizes, options)
+    steps += _grown("generated", corpus.stream(10**9), (hot,), options)
+    steps += _grown("hot story", corpus.hot_story(hot + more), (hot,), options)
+    steps += _grown("generated", corpus.stream(10**9), (footers,), options)
+    steps += _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)
+    notes = [
+        f"hot story: {steps[-3].rate / steps[-4].rate:.2f} x the normal articles/s",
+        f"one footer: {steps[-1].rate / steps[-2].rate:.2f} x the normal articles/s",
+        f"the clock stood still while articles were made: {sum(s.paused_seconds for s in steps):.1f} s in all",
+    ]
+    if metrics_missing := all(step.candidates is None for step in steps):
+        notes.append("candidates an article: the server has no such metric")
+    path = options.data / "reuters_1987.jsonl.gz"
+    if path.exists():
+        real = brute.real(path, 1000 if options.quick else 21_578)
+        steps += _grown("reuters_1987", real, (len(real) - more,), options)
+    else:
+        notes.append(f"reuters_1987 is skipped: {path} is not there")
+    shown = steps[: len(sizes)]
+    return Part(
+        "growth",
+        {"batches": load.BATCH, "in flight": load.IN_FLIGHT, "append-only": "everysec"},
+        (Grid("Growth", _columns(metrics_missing), tuple(_row(s, metrics_missing) for s in steps)),),
+        {"steps": [asdict(step) for step in steps]},
+        _plots(shown),
+        tuple(notes),
+    )
+
+
+def _columns(without_candidates: bool) -> tuple[str, ...]:
+    columns = (
+        "|articles|articles/s|until settled|B/article|ingest p50 ms|p99 ms|find p99 ms|server MB|store MB"
+    )
+    return (*columns.split("|"), *(() if without_candidates else ("candidates/article",)))
+
+
+def _row(step: Step, without_candidates: bool) -> tuple[Cell, ...]:
+    row: tuple[Cell, ...] = (
+        step.name,
+        step.articles,
+        step.rate,
+        step.step_rate,
+        step.bytes_per_article,
+        step.ingest_p50_ms,
+        step.ingest_p99_ms,
+        step.find_p99_ms,
+        step.server_resident / 1e6,
+        step.store_resident / 1e6,
+    )
+    return row if without_candidates else (*row, step.candidates)
+
+
+def _plots(steps: list[Step]) -> tuple[Plot, ...]:
+    sizes = tuple(float(step.articles) for step in steps)
+
+    def plot(name: str, title: str, y: str, **series: Any) -> Plot:
+        return Plot(
+            name, title, y, sizes, {k.replace("_", " "): tuple(v) for k, v in series.items()}, log_x=True
+        )
+
+    return (
+        plot("growth-rate", "Articles a second by size", "articles/s", articles=[s.rate for s in steps]),
+        plot("growth-bytes", "Store by size", "bytes/article", articles=[s.bytes_per_article for s in steps]),
+        plot(
+            "growth-p99",
+            "p99 by size",
+            "ms",
+            ingest=[s.ingest_p99_ms for s in steps],
+            find=[s.find_p99_ms for s in steps],
+        ),
+        plot(
+            "growth-server", "Memory of the server", "MB", resident=[s.server_resident / 1e6 for s in steps]
+        ),
+    )
