@@ -67,6 +67,7 @@ class _Server:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.draining = False
         self._grpc = grpc.aio.server(interceptors=[CallInterceptor()], options=server_options(settings))
         self.service = DedupService(settings)
         add_DedupServiceServicer_to_server(self.service, self._grpc)
@@ -94,6 +95,7 @@ class _Server:
 
     async def drain(self) -> None:
         """Take no more calls and wait for those under way, as long as the settings allow."""
+        self.draining = True
         await self._health.enter_graceful_shutdown()
         self.service.stop()
         await self._grpc.stop(self._settings.shutdown_grace_seconds)
@@ -181,10 +183,10 @@ def _serve_metrics(address: str) -> Callable[[], None]:
 async def _watch(server: _Server, pipeline: Pipeline) -> None:
     """Keep health in step with the store."""
     serving = True
-    while True:
+    while not server.draining:  # a cancellation can get lost in the client of the store
         await asyncio.sleep(WATCH_SECONDS)
         answers = await _answers(pipeline)
-        if answers is not serving:
+        if answers is not serving and not server.draining:
             serving = answers
             await server.set_health(serving=serving)
             get_logger().warning("the store answers again" if serving else "the store does not answer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 
 from dedup.errors import DedupError
@@ -28,6 +29,25 @@ async def test_stop_ends_a_loop_that_was_woken_at_that_very_moment() -> None:
         async with asyncio.timeout(5):
             await loop.stop()
         assert len(ran) <= 1
+
+
+async def test_stop_ends_a_loop_whose_work_drops_the_cancellation() -> None:
+    """As asyncio.wait_for does until Python 3.12 where it meets the end of its wait: the loop ends after that call."""
+    for rest in (None, 0.0):
+        begun = asyncio.Event()
+
+        async def work(begun: asyncio.Event = begun, rest: float | None = rest) -> float | None:
+            begun.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+            return rest
+
+        loop = Background("test", "c", work)
+        loop.start()
+        loop.wake()
+        await begun.wait()
+        async with asyncio.timeout(5):
+            await loop.stop()
 
 
 async def test_a_failure_does_not_end_a_loop() -> None:

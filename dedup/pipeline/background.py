@@ -33,14 +33,17 @@ class Background:
         self._collection = collection
         self._work = work
         self._wake = asyncio.Event()
+        self._stopped = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Run until :meth:`stop`."""
+        self._stopped = False
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Stop at the next await; what is unfinished stays in the store."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -51,7 +54,9 @@ class Background:
 
     async def _run(self) -> None:
         rest: float | None = None
-        while True:
+        # A cancellation can get lost in ``work``: redis-py sends with asyncio.wait_for, which until Python 3.12 drops
+        # one that meets the end of its wait.
+        while not self._stopped:
             if rest is None:
                 # not wait_for, which until Python 3.12 drops a cancellation that meets the end of its wait
                 with contextlib.suppress(TimeoutError):
