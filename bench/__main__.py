@@ -28,6 +28,7 @@ class PartName(StrEnum):
     GROWTH = "growth"
     STORE = "store"
     PROFILE = "profile"
+    TRADEOFF = "tradeoff"
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -35,7 +36,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    parts: Annotated[list[PartName] | None, typer.Argument(help="What to measure; all if not given.")] = None,
+    parts: Annotated[
+        list[PartName] | None,
+        typer.Argument(help="What to measure; all if not given (--quick leaves tradeoff out)."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer articles; under three minutes.")] = False,
     articles: Annotated[int, typer.Option(help="Articles of each part; 0: as the part likes.")] = 0,
     rounds: Annotated[int, typer.Option(help="Rounds of which medians are taken.")] = 3,
@@ -53,7 +57,7 @@ def main(
     chosen = tuple(int(size) for size in sizes.split(",") if size)
     options = Options(quick, articles, rounds, chosen, data, output, Console(stderr=True))
     done: list[report.Part] = []
-    for name in parts or list(PartName):
+    for name in parts or [name for name in PartName if not (quick and name is PartName.TRADEOFF)]:
         started = time.perf_counter()
         done.append(importlib.import_module(f"bench.{name}").run(options))
         report.print_part(done[-1], console)

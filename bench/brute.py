@@ -13,6 +13,7 @@ import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,8 @@ GROUPS: Final = {
 }
 #: A pair with enough shared words that is no match by definition: too small a part of both texts.
 BELOW: Final = "below"
+#: A pair that shares so much only with its headlines: the index is made of bodies, a text is the same under any.
+HEADLINE: Final = "headline"
 
 
 def real(path: Path, count: int) -> list[Article]:
@@ -86,10 +89,20 @@ def _pairs(articles: Sequence[Article]) -> Iterator[tuple[tuple[str, str], str]]
         if a.source and a.source == b.source:
             continue
         measures = oracle.compare(a, b)
-        long = sum(p.half_words for p in measures.passages if p.half_words >= 2 * PASSAGE_WORDS)
-        if long >= 2 * SHARED_WORDS:
-            kind = oracle.kind_of(measures)
-            yield (a.id, b.id), GROUPS[kind] if kind else BELOW
+        if not _enough(measures):
+            continue
+        kind = oracle.kind_of(measures)
+        if kind is None:
+            yield (a.id, b.id), BELOW
+        elif _enough(oracle.compare(replace(a, headline=""), replace(b, headline=""))):
+            yield (a.id, b.id), GROUPS[kind]
+        else:
+            yield (a.id, b.id), HEADLINE
+
+
+def _enough(measures: oracle.Measures) -> bool:
+    long = sum(p.half_words for p in measures.passages if p.half_words >= 2 * PASSAGE_WORDS)
+    return long >= 2 * SHARED_WORDS
 
 
 def _sharing(ordered: Sequence[Article]) -> list[tuple[int, int]]:

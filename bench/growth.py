@@ -119,7 +119,7 @@ async def _grow(
 
 def _probes(options: Options) -> int:
     """How many articles more are ingested, and how many asked for, to see single calls at a size."""
-    return 100 if options.quick else 2000
+    return 50 if options.quick else 2000
 
 
 def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: Options) -> list[Step]:
@@ -129,8 +129,8 @@ def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: 
 
 def run(options: Options) -> Part:
     """Sizes, then the two difficult collections beside normal ones of the same size, then real short news."""
-    sizes = options.sizes or ((1000, 3000) if options.quick else (10_000, 100_000, 1_000_000))
-    hot, footers = options.count(quick=250, full=5000), options.count(quick=600, full=50_000)
+    sizes = options.sizes or ((500, 2000) if options.quick else (10_000, 100_000, 1_000_000))
+    hot, footers = options.count(quick=150, full=5000), options.count(quick=300, full=50_000)
     more = 2 * _probes(options)
     steps = _grown("generated", corpus.stream(10**9), sizes, options)
     steps += _grown("generated", corpus.stream(10**9), (hot,), options)
@@ -146,7 +146,7 @@ def run(options: Options) -> Part:
         notes.append("candidates an article: the server has no such metric")
     path = options.data / "reuters_1987.jsonl.gz"
     if path.exists():
-        real = brute.real(path, 1000 if options.quick else 21_578)
+        real = brute.real(path, 600 if options.quick else 21_578)
         steps += _grown("reuters_1987", real, (len(real) - more,), options)
     else:
         notes.append(f"reuters_1987 is skipped: {path} is not there")

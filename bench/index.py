@@ -175,7 +175,7 @@ def contenders(articles: Sequence[Article], few: Sequence[Article]) -> dict[str,
 
 def run(options: Options) -> Part:
     """All contenders in several rounds, and what ours and the peers find in real news."""
-    count = options.count(quick=800, full=20_000)
+    count = options.count(quick=600, full=20_000)
     few_count = max(min(200, count), count // (3 if options.quick else 8))
     articles = corpus.articles(count)
     rounds: list[Run] = []

@@ -81,15 +81,20 @@ def run(options: Options) -> Part:
         p.name: tuple(1000 * p.stages.get(stage, Total()).seconds / p.articles for stage in stages)
         for p in found
     }
+    notes = ["stages are timed by the clock, waiting included, side by side: they add up to more than passed"]
+    for profile in found:
+        if profile.scripts:
+            name, total = max(profile.scripts.items(), key=lambda item: item[1].seconds)
+            notes.append(
+                f"{profile.name}: {profile.articles / total.times:.1f} articles a call of the script {name}"
+            )
     return Part(
         "profile",
         {"articles": count, "append-only": "everysec"},
         tuple(grids),
         {"profiles": [asdict(profile) for profile in found]},
         (Plot("profile", "Stages of the service, by the clock", "ms an article", tuple(stages), series),),
-        (
-            "stages are timed by the clock, waiting included, and run side by side: they add up to more than passed",
-        ),
+        tuple(notes),
     )
 
 

@@ -43,6 +43,7 @@ class Plot:
     y: str
     x: tuple[str, ...] | tuple[float, ...]
     series: dict[str, tuple[float, ...]]
+    x_name: str = ""
     log_x: bool = False
 
 
@@ -152,25 +153,29 @@ def _draw(plot: Plot, folder: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     labels = [x for x in plot.x if isinstance(x, str)]
     numbers = [float(x) for x in plot.x if not isinstance(x, str)]
+    height = max(3.0, 1.2 + 0.25 * len(labels) * len(plot.series)) if labels else 4.5
+    figure, axes = plt.subplots(figsize=(8, height), layout="constrained")
     if labels:
-        width = 0.8 / len(plot.series)
+        height = 0.8 / len(plot.series)
         for number, (name, values) in enumerate(plot.series.items()):
-            places = [i + (number - (len(plot.series) - 1) / 2) * width for i in range(len(labels))]
-            bars = axes.bar(places, values, width, label=name)
-            axes.bar_label(bars, labels=[shown(value) for value in values], fontsize=8)
-        axes.set_xticks(range(len(labels)), labels, rotation=20, ha="right")
+            places = [i + (number - (len(plot.series) - 1) / 2) * height for i in range(len(labels))]
+            bars = axes.barh(places, values, height, label=name)
+            axes.bar_label(bars, labels=[shown(value) for value in values], fontsize=8, padding=2)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.invert_yaxis()
+        axes.set_xlabel(plot.y)
     else:
         for name, values in plot.series.items():
             axes.plot(numbers, values, marker="o", label=name)
         if plot.log_x:
             axes.set_xscale("log")
         axes.set_ylim(bottom=0)
+        axes.set_xlabel(plot.x_name)
+        axes.set_ylabel(plot.y)
     axes.set_title(plot.title)
-    axes.set_ylabel(plot.y)
-    axes.grid(visible=True, axis="y", alpha=0.3)
+    axes.grid(visible=True, axis="x" if labels else "y", alpha=0.3)
     if len(plot.series) > 1:
         axes.legend()
     for form in ("png", "svg"):
