@@ -1,13 +1,17 @@
-"""Shared passages of two token sequences: greedy string tiling (Wise 1993).
+"""Shared passages of token sequences: greedy string tiling (Wise 1993).
 
 A passage is a maximal run of equal tokens of at least ``MINIMUM_WORDS`` words. Passages are found longest
 first (in words), ties by position in the first text, then in the second, and overlap in neither text. Time is linear in
 the lengths of the texts: of every 6-token seed at most ``kernels.OCCURRENCES`` places are looked at in either
 text, which only texts that repeat themselves dozens of times can tell.
+
+One text is compared with many in one compiled call: its seeds are put into a table once, and each of the others is
+run over it. Which of the two is the first text of a pair changes no run, only the order in which runs are taken.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,6 +19,8 @@ import numpy as np
 from dedup import kernels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from dedup.text import Tokens
@@ -23,21 +29,77 @@ if TYPE_CHECKING:
 MINIMUM_WORDS: Final = 6
 
 
-def shared_passages(
-    a: Tokens,
-    b: Tokens,
-    a_usable: NDArray[np.bool_] | None = None,
-    b_usable: NDArray[np.bool_] | None = None,
-) -> NDArray[np.int32]:
-    """Rows (start in a, start in b, length), in tokens, ascending by start in a; shape (m, 3).
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """What two texts share, in half words; columns of ``rows`` are start in a, start in b, length, in tokens.
 
-    ``a_usable`` and ``b_usable``, shape (tokens,), are False where a token may not be part of a passage.
+    ``rows`` (m, 3) ascend by start in a; ``row_units`` (m, 2) are the half words and quoted half words of each.
+    ``spoken`` are the half words quoted in both in passages of at least the length asked for, ``common``
+    the distinct shingles in both (0 where there is no passage, unless asked for).
     """
-    if a_usable is None:
-        a_usable = np.ones(len(a), np.bool_)
-    if b_usable is None:
-        b_usable = np.ones(len(b), np.bool_)
-    rows: NDArray[np.int32] = kernels.passages(
-        a.hashes, b.hashes, a_usable, b_usable, a.flags, 2 * MINIMUM_WORDS
+
+    shared: int
+    quoted: int
+    longest_unquoted: int
+    spoken: int
+    common: int
+    rows: NDArray[np.int32]
+    row_units: NDArray[np.int32]
+
+
+_NOTHING: Final = Alignment(0, 0, 0, 0, 0, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
+
+
+def to_units(tokens: Tokens, usable: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], int]:
+    """Tokens with their flags in one array, shape (tokens,), and the half words that stand unquoted.
+
+    ``usable``, shape (tokens,), is False where a token may not be part of a passage.
+    """
+    units, unquoted = kernels.units_of(tokens.hashes, tokens.flags, usable)
+    return units, int(unquoted)
+
+
+def align(
+    own: NDArray[np.uint64],
+    others: Sequence[NDArray[np.uint64]],
+    own_first: Sequence[bool],
+    *,
+    shingle_size: int,
+    spoken_words: int,
+    always_count: bool = False,
+) -> list[Alignment]:
+    """Passages of one text with each of many, all as units.
+
+    Args:
+        own: the text compared with all others.
+        others: the other texts.
+        own_first: for each, whether ``own`` is text a of the pair.
+        shingle_size: of the shingles that are counted.
+        spoken_words: least length of a passage whose quoted words count as spoken.
+        always_count: count shared shingles also where there is no passage.
+    """
+    if not others:
+        return []
+    bounds = np.zeros(len(others) + 1, np.int64)
+    np.cumsum([len(units) for units in others], out=bounds[1:])
+    measures, rows, each = kernels.compare(
+        own,
+        np.concatenate(others),
+        bounds,
+        np.array(own_first, np.bool_),
+        2 * MINIMUM_WORDS,
+        2 * spoken_words,
+        shingle_size,
+        always_count,
     )
-    return rows
+    found, at = [], 0
+    for shared, quoted, longest, spoken, common, passages in measures.tolist():
+        if passages:
+            stop = at + passages
+            found.append(Alignment(shared, quoted, longest, spoken, common, rows[at:stop], each[at:stop]))
+            at = stop
+        elif common:
+            found.append(Alignment(0, 0, 0, 0, common, _NOTHING.rows, _NOTHING.row_units))
+        else:
+            found.append(_NOTHING)
+    return found

@@ -1,4 +1,4 @@
-"""Banded locality-sensitive hashing of MinHash signatures: choosing bands and rows, and band keys.
+"""Banded locality-sensitive hashing of MinHash signatures: choosing bands and rows.
 
 Two signatures become candidates when all rows of one band agree. With ``b`` bands of ``r`` rows this happens
 with probability ``1 - (1 - s**r)**b`` for Jaccard similarity ``s``, the S-curve (Leskovec, Rajaraman and
@@ -9,14 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
-
-from dedup import kernels
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from typing import Final
 
 #: Chance that a pair exactly at the threshold becomes a candidate through some band.
 RECALL_AT_THRESHOLD: Final = 0.95
@@ -53,9 +46,3 @@ def choose(threshold: float, permutations: int) -> Banding:
                 return Banding(bands, rows)
     message = f"no banding of {permutations} permutations reaches threshold {threshold}"
     raise ValueError(message)
-
-
-def band_keys(signature: NDArray[np.uint32], banding: Banding) -> NDArray[np.uint64]:
-    """One 64-bit key a band, shape (bands,); the number of the band is part of the key."""
-    keys: NDArray[np.uint64] = kernels.band_keys(signature, banding.bands, banding.rows)
-    return keys

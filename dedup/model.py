@@ -246,6 +246,7 @@ class IngestResult:
     matches_truncated: bool = False
     credits: tuple[Credit, ...] = ()
     carriers: tuple[str, ...] = ()  # after a kill: articles that still carry the text or part of it
+    candidates: int | None = None  # texts compared for this answer, where the pipeline tells; for the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,7 @@ class FindResult:
     matches_truncated: bool
     credits: tuple[Credit, ...] = ()
     decision: Decision | None = None
+    candidates: int | None = None  # texts compared for this answer, where the pipeline tells; for the log
 
 
 @dataclass(frozen=True, slots=True)

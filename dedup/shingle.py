@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dedup import kernels
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from dedup.text import Tokens
@@ -22,11 +21,6 @@ def shingle_hashes(tokens: Tokens, size: int, first: int = 0) -> NDArray[np.uint
     """64-bit hashes of the shingles from token ``first`` on, by position; shape (max(0, n - first - size + 1),)."""
     hashes: NDArray[np.uint64] = kernels.shingles(tokens.hashes[first:], size)
     return hashes
-
-
-def shingle_set(tokens: Tokens, size: int) -> NDArray[np.uint64]:
-    """The distinct shingle hashes of the whole text, ascending."""
-    return np.unique(shingle_hashes(tokens, size))
 
 
 def shingle_strings(tokens: Tokens, size: int, first: int = 0) -> list[bytes]:

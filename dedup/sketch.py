@@ -21,8 +21,7 @@ import numpy as np
 import xxhash
 
 from dedup import kernels
-from dedup.lsh import Banding, band_keys, choose
-from dedup.shingle import shingle_hashes
+from dedup.lsh import Banding, choose
 from dedup.text import NORMALIZER_VERSION
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ class SketchParameters:
     normalizer: int = NORMALIZER_VERSION
 
     @classmethod
+    @functools.cache
     def of(cls, parameters: CollectionParameters) -> SketchParameters:
         """The part of a collection's parameters that its sketches depend on."""
         return cls(
@@ -108,12 +108,20 @@ def signature(tokens: Tokens, parameters: SketchParameters, first: int = 0) -> N
 
 def sketch(tokens: Tokens, parameters: SketchParameters) -> Sketch:
     """Signature and postings of the body of a text."""
-    body = tokens.headline
-    values = signature(tokens, parameters, body)
-    hashes = shingle_hashes(tokens, parameters.shingle_size, body)
-    keys = band_keys(values, parameters.banding) if len(hashes) else np.empty(0, np.uint64)
-    window = parameters.window
-    positions = kernels.window_minima(hashes, window) if parameters.passages else np.empty(0, np.int32)
-    minima = hashes[positions] >> _DROPPED_BITS
-    postings = np.unique(np.concatenate((minima, keys >> _DROPPED_BITS)))
+    a, b = permutations(parameters.permutations, parameters.seed)
+    banding = parameters.banding
+    values, postings, minima, positions = kernels.sketch(
+        tokens.hashes,
+        tokens.utf8,
+        tokens.byte_starts,
+        tokens.byte_ends,
+        tokens.headline,
+        parameters.shingle_size,
+        a,
+        b,
+        parameters.window if parameters.passages else 0,
+        banding.bands,
+        banding.rows,
+        _DROPPED_BITS,
+    )
     return Sketch(values, postings, minima, positions)

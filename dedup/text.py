@@ -294,7 +294,7 @@ def tokenize(headline: str, body: str) -> Tokens:
     points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     t = tables()
     hashes, starts, ends, flags, utf8, byte_starts, byte_ends = kernels.tokenize(
-        points, t.kind, t.quote, t.fold_start, t.fold_length, t.folded
+        points, text.isascii(), t.kind, t.quote, t.fold_start, t.fold_length, t.folded
     )
     if begins is not None and stops is not None:
         starts, ends = begins[starts], stops[ends - 1]

@@ -21,18 +21,18 @@ only breaks ties.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from dedup import kernels
-from dedup.align import MINIMUM_WORDS
+from dedup.align import Alignment, align, to_units
 from dedup.model import Match, MatchKind, Passage
-from dedup.shingle import shingle_set
-from dedup.text import QUOTED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from dedup.text import Tokens
@@ -57,31 +57,45 @@ DEFAULT_RULES: Final = Rules()
 class ComparableText:
     """A text made ready to be verified against many others.
 
-    ``usable`` is False for tokens that are furniture of the text's source. ``half_words`` and
-    ``unquoted_half_words`` count the whole text, headline included.
+    ``tokens`` are without their normal forms; ``units`` as in :mod:`dedup.align`; ``usable`` is False for tokens
+    that are furniture of the text's source, None where none is. ``half_words``, ``unquoted_half_words`` and
+    ``shingles``, the number of distinct ones, are of the whole text, headline included.
     """
 
     tokens: Tokens
     digest: bytes
-    shingles: NDArray[np.uint64]
-    usable: NDArray[np.bool_]
+    units: NDArray[np.uint64]
+    usable: NDArray[np.bool_] | None
+    shingle_size: int
+    shingles: int
     half_words: int
     unquoted_half_words: int
+
+    @property
+    def furniture(self) -> NDArray[np.bool_]:
+        """Which tokens are furniture, shape (tokens,)."""
+        return np.zeros(len(self.tokens), np.bool_) if self.usable is None else ~self.usable
+
+
+_NO_BYTES: Final = np.empty(0, np.uint8)
+_NO_PLACES: Final = np.empty(0, np.int32)
 
 
 def comparable(
     tokens: Tokens, digest: bytes, shingle_size: int, usable: NDArray[np.bool_] | None = None
 ) -> ComparableText:
     """Everything about one text that does not depend on the other."""
-    quoted = tokens.flags & QUOTED > 0
-    units = 2 - (tokens.flags & 1).astype(np.int64)
+    may_use = np.ones(len(tokens), np.bool_) if usable is None else usable
+    units, unquoted = to_units(tokens, may_use)
     return ComparableText(
-        tokens=tokens,
+        tokens=replace(tokens, utf8=_NO_BYTES, byte_starts=_NO_PLACES, byte_ends=_NO_PLACES),
         digest=digest,
-        shingles=shingle_set(tokens, shingle_size),
-        usable=np.ones(len(tokens), np.bool_) if usable is None else usable,
-        half_words=int(units.sum()),
-        unquoted_half_words=int(units[~quoted].sum()),
+        units=units,
+        usable=usable,
+        shingle_size=shingle_size,
+        shingles=int(kernels.shingle_table(units, shingle_size)[1]),
+        half_words=tokens.half_words(),
+        unquoted_half_words=unquoted,
     )
 
 
@@ -116,35 +130,63 @@ def verify(a: ComparableText, b: ComparableText, rules: Rules = DEFAULT_RULES) -
     Give the text of the article with the smaller id first: ties between equally long passages go by position
     in it.
     """
-    rows = kernels.passages(
-        a.tokens.hashes, b.tokens.hashes, a.usable, b.usable, a.tokens.flags, 2 * MINIMUM_WORDS
+    (found,) = align(
+        a.units,
+        [b.units],
+        [True],
+        shingle_size=a.shingle_size,
+        spoken_words=rules.quote_passage,
+        always_count=True,
     )
-    shared, quoted, longest, spoken, each = kernels.measure(
-        rows, a.tokens.flags, b.tokens.flags, 2 * rules.quote_passage
+    return _evidence(a, b, found, _kind(a, b, rules, found))
+
+
+def verify_many(
+    own: ComparableText,
+    others: Sequence[ComparableText],
+    own_first: Sequence[bool],
+    rules: Rules = DEFAULT_RULES,
+) -> list[Evidence | None]:
+    """The relation of one text to each of others, None where nothing of weight is shared.
+
+    ``own_first`` tells for each pair whether ``own`` is text a, as in :func:`verify`.
+    """
+    found = align(
+        own.units,
+        [other.units for other in others],
+        own_first,
+        shingle_size=own.shingle_size,
+        spoken_words=rules.quote_passage,
     )
-    both = kernels.intersection(a.shingles, b.shingles)
-    union = len(a.shingles) + len(b.shingles) - both
-    a_containment = shared / a.half_words if a.half_words else 0.0
-    b_containment = shared / b.half_words if b.half_words else 0.0
-    kind = _kind(a, b, rules, shared, quoted, longest, spoken)
-    unquoted = min(1.0, (shared - quoted) / max(a.unquoted_half_words, b.unquoted_half_words, 1))
+    out: list[Evidence | None] = []
+    for other, first, alignment in zip(others, own_first, found, strict=True):
+        a, b = (own, other) if first else (other, own)
+        kind = _kind(a, b, rules, alignment) if alignment.shared or a.digest == b.digest else None
+        out.append(None if kind is None else _evidence(a, b, alignment, kind))
+    return out
+
+
+def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: MatchKind | None) -> Evidence:
+    union = a.shingles + b.shingles - found.common
+    a_containment = found.shared / a.half_words if a.half_words else 0.0
+    b_containment = found.shared / b.half_words if b.half_words else 0.0
+    unquoted = min(1.0, (found.shared - found.quoted) / max(a.unquoted_half_words, b.unquoted_half_words, 1))
     return Evidence(
         kind=kind,
-        jaccard=both / union if union else 0.0,
+        jaccard=found.common / union if union else 0.0,
         a_containment=a_containment,
         b_containment=b_containment,
-        shared=shared,
-        quoted=quoted,
-        longest_unquoted=longest,
-        rows=rows,
-        row_units=each,
+        shared=found.shared,
+        quoted=found.quoted,
+        longest_unquoted=found.longest_unquoted,
+        rows=found.rows,
+        row_units=found.row_units,
         own=min(a_containment, b_containment, unquoted),
     )
 
 
-def _kind(
-    a: ComparableText, b: ComparableText, rules: Rules, shared: int, quoted: int, longest: int, spoken: int
-) -> MatchKind | None:
+def _kind(a: ComparableText, b: ComparableText, rules: Rules, found: Alignment) -> MatchKind | None:
+    shared = found.shared
     if a.digest == b.digest:
         return MatchKind.EXACT
     covers_a, covers_b = shared >= rules.covered * a.half_words, shared >= rules.covered * b.half_words
@@ -155,14 +197,14 @@ def _kind(
     shorter = a if a.half_words <= b.half_words else b
     if a.half_words == b.half_words and b.unquoted_half_words < a.unquoted_half_words:
         shorter = b
-    unquoted = shared - quoted
+    unquoted = shared - found.quoted
     if (
         unquoted >= 2 * rules.rewrite_words
         and unquoted >= rules.rewrite_share * shorter.unquoted_half_words
-        and longest >= 2 * rules.rewrite_run
+        and found.longest_unquoted >= 2 * rules.rewrite_run
     ):
         return MatchKind.REWRITE
-    if spoken >= 2 * rules.quote_words:
+    if found.spoken >= 2 * rules.quote_words:
         return MatchKind.SHARED_QUOTE
     return None
 

@@ -35,11 +35,12 @@ from dedup.kernels.marks import (
     Q_WHITE_CORNER_RIGHT,
 )
 from dedup.kernels.posting_lists import members, survey
-from dedup.kernels.sketching import band_keys, shingles, signature, window_minima, xxh32
-from dedup.kernels.tiling import OCCURRENCES, SEED, intersection, measure, passages
+from dedup.kernels.sketching import band_keys, shingles, signature, sketch, window_minima, xxh32
+from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, shingle_table, units_of
 from dedup.kernels.tokens import tokenize
 
 __all__ = [
+    "BLOCKED",
     "K_CHARACTER",
     "K_IGNORED",
     "K_MARK",
@@ -70,14 +71,15 @@ __all__ = [
     "Q_WHITE_CORNER_RIGHT",
     "SEED",
     "band_keys",
-    "intersection",
-    "measure",
+    "compare",
     "members",
-    "passages",
+    "shingle_table",
     "shingles",
     "signature",
+    "sketch",
     "survey",
     "tokenize",
+    "units_of",
     "window_minima",
     "xxh32",
 ]

@@ -119,3 +119,30 @@ def band_keys(signature, bands, rows):
             s = s * POLY + np.uint64(signature[band * rows + row])
         out[band] = mix(s)
     return out
+
+
+@nb.njit(cache=True, nogil=True)
+def sketch(hashes, utf8, byte_starts, byte_ends, first, k, a, b, window, bands, rows, dropped):
+    """Everything the index keeps of the tokens from ``first`` on, in one call.
+
+    Returns the signature, (permutations,); the postings, distinct and ascending, which are the band keys and,
+    with a ``window`` over 0, the window minima, without their lowest ``dropped`` bits; the minima themselves, so
+    cut, by position; and their positions.
+    """
+    values = signature(utf8, byte_starts, byte_ends, first, k, a, b)
+    every = shingles(hashes[first:], k)
+    positions = window_minima(every, window) if window > 0 else np.empty(0, np.int32)
+    minima = np.empty(positions.size, np.uint64)
+    for i in range(positions.size):
+        minima[i] = every[positions[i]] >> dropped
+    found = np.empty(minima.size + (bands if every.size > 0 else 0), np.uint64)
+    found[: minima.size] = minima
+    if every.size > 0:
+        found[minima.size :] = band_keys(values, bands, rows) >> dropped
+    found.sort()
+    count = 0
+    for i in range(found.size):
+        if count == 0 or found[i] != found[count - 1]:
+            found[count] = found[i]
+            count += 1
+    return values, found[:count].copy(), minima, positions

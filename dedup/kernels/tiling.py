@@ -1,4 +1,8 @@
-"""Greedy string tiling and what is measured on it, see :mod:`dedup.align`."""
+"""Greedy string tiling of one text against many, and what is measured on it, see :mod:`dedup.align`.
+
+A text comes as *units*: the hash of each token with its three lowest bits replaced by ``HALF`` and ``QUOTED`` of
+:mod:`dedup.text` and ``BLOCKED``, which marks a token that may not be part of a passage.
+"""
 
 from __future__ import annotations
 
@@ -12,27 +16,203 @@ OCCURRENCES = 32
 #: A run of equal tokens shorter than this many tokens cannot be a passage.
 SEED = 6
 
+BLOCKED = 4
+_BITS = np.uint64(3)
+_TOP = np.uint64(pow(int(POLY), SEED - 1, 1 << 64))
+
 
 @nb.njit(cache=True, nogil=True)
-def _seed_hashes(tokens, usable):
-    """A hash of the SEED tokens from each position on; 0 where one of them cannot be used."""
-    n = max(0, tokens.size - SEED + 1)
-    out = np.zeros(n, np.uint64)
-    blocked = -1
-    for i in range(min(SEED - 1, tokens.size)):
+def units_of(hashes, flags, usable):
+    """Tokens as units, and what of them stands unquoted, in half words."""
+    out = np.empty(hashes.size, np.uint64)
+    unquoted = 0
+    for i in range(hashes.size):
+        bits = flags[i] & 3
+        if not flags[i] & 2:
+            unquoted += 2 - (flags[i] & 1)
         if not usable[i]:
+            bits |= BLOCKED
+        out[i] = ((hashes[i] >> _BITS) << _BITS) | np.uint64(bits)
+    return out, unquoted
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _slots(entries):
+    slots = 16
+    while slots < 2 * entries:
+        slots *= 2
+    return slots
+
+
+@nb.njit(cache=True, nogil=True)
+def shingle_table(units, k):
+    """The distinct k-shingles of a text in an open-addressing table (0: empty), and how many they are."""
+    n = max(0, units.size - k + 1)
+    table = np.zeros(_slots(n), np.uint64)
+    mask = np.uint64(table.size - 1)
+    distinct = 0
+    for i in range(n):
+        s = _shingle(units, i, k)
+        slot = s & mask
+        while table[slot] != 0 and table[slot] != s:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] == 0:
+            table[slot] = s
+            distinct += 1
+    return table, distinct
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _shingle(units, i, k):
+    s = np.uint64(k)
+    for j in range(k):
+        s = s * POLY + (units[i + j] >> _BITS)
+    s = mix(s)
+    return s if s != 0 else np.uint64(1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _common(table, stamps, stamp, units, k):
+    """How many distinct shingles of a text stand in a table; ``stamps`` remember which were counted."""
+    mask = np.uint64(table.size - 1)
+    found = 0
+    for i in range(units.size - k + 1):
+        s = _shingle(units, i, k)
+        slot = s & mask
+        while table[slot] != 0 and table[slot] != s:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] == s and stamps[slot] != stamp:
+            stamps[slot] = stamp
+            found += 1
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
+def _seed_hashes(units):
+    """A hash of the SEED tokens from each position on; 0 where one of them is blocked."""
+    n = max(0, units.size - SEED + 1)
+    out = np.zeros(n, np.uint64)
+    if n == 0:
+        return out
+    blocked = -1
+    s = np.uint64(0)
+    for i in range(SEED - 1):
+        s = s * POLY + (units[i] >> _BITS)
+        if units[i] & np.uint64(BLOCKED):
             blocked = i
     for i in range(n):
-        if not usable[i + SEED - 1]:
-            blocked = i + SEED - 1
-        if blocked >= i:
-            continue
-        s = np.uint64(SEED)
-        for j in range(SEED):
-            s = s * POLY + tokens[i + j]
-        s = mix(s)
-        out[i] = s if s != 0 else np.uint64(1)
+        last = i + SEED - 1
+        s = s * POLY + (units[last] >> _BITS)
+        if units[last] & np.uint64(BLOCKED):
+            blocked = last
+        if blocked < i:
+            h = mix(s)
+            out[i] = h if h != 0 else np.uint64(1)
+        s -= (units[i] >> _BITS) * _TOP
     return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _seed_table(seeds):
+    """Positions of every seed, the first OCCURRENCES of each: keys and first position by slot, and the next one."""
+    slots = _slots(seeds.size)
+    mask = np.uint64(slots - 1)
+    keys = np.zeros(slots, np.uint64)
+    head = np.full(slots, -1, np.int32)
+    following = np.full(seeds.size, -1, np.int32)
+    seen = np.zeros(slots, np.int32)
+    tail = np.empty(slots, np.int32)
+    for i in range(seeds.size):
+        s = seeds[i]
+        if s == 0:
+            continue
+        slot = s & mask
+        while keys[slot] != 0 and keys[slot] != s:
+            slot = (slot + np.uint64(1)) & mask
+        if keys[slot] == 0:
+            keys[slot] = s
+            head[slot] = i
+            tail[slot] = i
+            seen[slot] = 1
+        elif seen[slot] < OCCURRENCES:
+            following[tail[slot]] = i
+            tail[slot] = i
+            seen[slot] += 1
+    return keys, head, following
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _equal(a, b):
+    """Whether two units are the same token and neither is blocked."""
+    return (a ^ b) >> _BITS == 0 and not (a | b) & np.uint64(BLOCKED)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _half_words(units, start, stop):
+    total = 2 * (stop - start)
+    for i in range(start, stop):
+        total -= np.int64(units[i] & np.uint64(1))
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def _grown(runs):
+    larger = np.empty((runs.shape[0] * 2, runs.shape[1]), np.int32)
+    larger[: runs.shape[0]] = runs
+    return larger
+
+
+@nb.njit(cache=True, nogil=True)
+def _maximal_runs(x, y, keys, head, following, x_first, least):
+    """All maximal runs of equal tokens of at least ``least`` half words: rows (a, b, length, half words).
+
+    The table is of x, which is text a if ``x_first`` and text b otherwise.
+    """
+    runs = np.empty((32, 4), np.int32)
+    count = 0
+    seeds = _seed_hashes(y)
+    mask = np.uint64(keys.size - 1)
+    asked = np.zeros(0, np.int32)
+    covered = np.zeros(0, np.int32)
+    for j in range(seeds.size):
+        s = seeds[j]
+        if s == 0:
+            continue
+        slot = s & mask
+        while keys[slot] != 0 and keys[slot] != s:
+            slot = (slot + np.uint64(1)) & mask
+        if keys[slot] == 0:
+            continue
+        if asked.size == 0:  # most pairs that share a posting by chance never come here
+            asked = np.zeros(keys.size, np.int32)
+            covered = np.full(x.size + y.size + 1, -1, np.int32)
+        if asked[slot] >= OCCURRENCES:
+            continue
+        asked[slot] += 1
+        i = head[slot]
+        while i >= 0:
+            diagonal = i - j + y.size
+            if covered[diagonal] <= j:
+                start_x, start_y = i, j
+                while start_x > 0 and start_y > 0 and _equal(x[start_x - 1], y[start_y - 1]):
+                    start_x -= 1
+                    start_y -= 1
+                stop_x, stop_y = i + SEED, j + SEED
+                while stop_x < x.size and stop_y < y.size and _equal(x[stop_x], y[stop_y]):
+                    stop_x += 1
+                    stop_y += 1
+                covered[diagonal] = stop_y
+                length = stop_x - start_x
+                half_words = _half_words(x, start_x, stop_x) if x_first else _half_words(y, start_y, stop_y)
+                if half_words >= least:
+                    if count == runs.shape[0]:
+                        runs = _grown(runs)
+                    runs[count, 0] = start_x if x_first else start_y
+                    runs[count, 1] = start_y if x_first else start_x
+                    runs[count, 2], runs[count, 3] = length, half_words
+                    count += 1
+            i = following[i]
+    return runs, count
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -78,111 +258,12 @@ def _heap_pop(heap, size, runs):
 
 
 @nb.njit(cache=True, nogil=True)
-def _grown(runs):
-    larger = np.empty((runs.shape[0] * 2, 4), np.int32)
-    larger[: runs.shape[0]] = runs
-    return larger
-
-
-@nb.njit(cache=True, nogil=True)
-def _half_words(flags, start, stop):
-    units = 2 * (stop - start)
-    for i in range(start, stop):
-        units -= flags[i] & 1
-    return units
-
-
-@nb.njit(cache=True, nogil=True)
-def _maximal_runs(a, b, a_usable, b_usable, a_flags, least):
-    """All maximal runs of equal usable tokens of at least ``least`` half words: rows (a, b, length, half words)."""
-    runs = np.empty((64, 4), np.int32)
-    count = 0
-    a_seeds, b_seeds = _seed_hashes(a, a_usable), _seed_hashes(b, b_usable)
-    slots = 16
-    while slots < 2 * a_seeds.size:
-        slots *= 2
-    mask = np.uint64(slots - 1)
-    head = np.full(slots, -1, np.int32)
-    # head of the chain of positions by slot; seen counts occurrences of the same seed at its first position
-    following = np.full(a_seeds.size, -1, np.int32)
-    first_of = np.empty(a_seeds.size, np.int32)
-    seen = np.zeros(a_seeds.size, np.int32)
-    tail = np.empty(a_seeds.size, np.int32)
-    asked = np.zeros(a_seeds.size, np.int32)
-    for i in range(a_seeds.size):
-        s = a_seeds[i]
-        if s == 0:
-            continue
-        slot = s & mask
-        while head[slot] >= 0 and a_seeds[head[slot]] != s:
-            slot = (slot + np.uint64(1)) & mask
-        if head[slot] < 0:
-            head[slot] = i
-            first_of[i] = i
-            tail[i] = i
-            seen[i] = 1
-        else:
-            first = head[slot]
-            if seen[first] < OCCURRENCES:
-                following[tail[first]] = i
-                tail[first] = i
-                seen[first] += 1
-    covered = np.full(a.size + b.size + 1, -1, np.int32)
-    for j in range(b_seeds.size):
-        s = b_seeds[j]
-        if s == 0:
-            continue
-        slot = s & mask
-        while head[slot] >= 0 and a_seeds[head[slot]] != s:
-            slot = (slot + np.uint64(1)) & mask
-        first = head[slot]
-        if first < 0 or asked[first] >= OCCURRENCES:
-            continue
-        asked[first] += 1
-        i = first
-        while i >= 0:
-            diagonal = i - j + b.size
-            if covered[diagonal] <= j:
-                start_a, start_b = i, j
-                while (
-                    start_a > 0
-                    and start_b > 0
-                    and a[start_a - 1] == b[start_b - 1]
-                    and a_usable[start_a - 1]
-                    and b_usable[start_b - 1]
-                ):
-                    start_a -= 1
-                    start_b -= 1
-                stop_a, stop_b = i + SEED, j + SEED
-                while (
-                    stop_a < a.size
-                    and stop_b < b.size
-                    and a[stop_a] == b[stop_b]
-                    and a_usable[stop_a]
-                    and b_usable[stop_b]
-                ):
-                    stop_a += 1
-                    stop_b += 1
-                covered[diagonal] = stop_b
-                units = _half_words(a_flags, start_a, stop_a)
-                if units >= least:
-                    if count == runs.shape[0]:
-                        runs = _grown(runs)
-                    runs[count, 0], runs[count, 1] = start_a, start_b
-                    runs[count, 2], runs[count, 3] = stop_a - start_a, units
-                    count += 1
-            i = following[i]
-    return runs, count
-
-
-@nb.njit(cache=True, nogil=True)
-def passages(a, b, a_usable, b_usable, a_flags, least):
+def _tiles(a, b, runs, count, least):
     """Greedy string tiling: rows (start in a, start in b, length in tokens), ascending by start in a.
 
     Runs are taken longest first, ties by start in a, then in b; a run that lost tokens to a longer one is
     cut to what is left and takes its place again.
     """
-    runs, count = _maximal_runs(a, b, a_usable, b_usable, a_flags, least)
     heap = np.empty(max(64, 2 * count), np.int32)
     size = 0
     for r in range(count):
@@ -204,26 +285,20 @@ def passages(a, b, a_usable, b_usable, a_flags, least):
                 a_taken[i : i + length] = True
                 b_taken[j : j + length] = True
                 if n == found.shape[0]:
-                    more = np.empty((2 * n, 3), np.int32)
-                    more[:n] = found
-                    found = more
+                    found = _grown(found)
                 found[n, 0], found[n, 1], found[n, 2] = i, j, length
                 n += 1
                 break
-            units = _half_words(a_flags, i + start, i + t)
-            if t > start and units >= least:
+            half_words = _half_words(a, i + start, i + t)
+            if t > start and half_words >= least:
                 if count == runs.shape[0]:
                     runs = _grown(runs)
                 if size + 1 >= heap.size:
                     longer = np.empty(2 * heap.size, np.int32)
                     longer[:size] = heap[:size]
                     heap = longer
-                runs[count, 0], runs[count, 1], runs[count, 2], runs[count, 3] = (
-                    i + start,
-                    j + start,
-                    t - start,
-                    units,
-                )
+                runs[count, 0], runs[count, 1] = i + start, j + start
+                runs[count, 2], runs[count, 3] = t - start, half_words
                 size = _heap_push(heap, size, runs, count)
                 count += 1
     found = found[:n]
@@ -231,44 +306,63 @@ def passages(a, b, a_usable, b_usable, a_flags, least):
 
 
 @nb.njit(cache=True, nogil=True)
-def measure(rows, a_flags, b_flags, quote_least):
-    """Lengths in half words.
-
-    Returns shared, quoted in both, longest unquoted run, quoted in passages of ``quote_least`` and more; then half
-    words and quoted half words of every passage.
-    """
-    shared, quoted, longest, spoken = 0, 0, 0, 0
-    each = np.zeros((rows.shape[0], 2), np.int32)
+def _measure(rows, a, b, quote_least, each, measures):
+    """Lengths in half words: of every passage and its quoted part, and over all of them, see :func:`compare`."""
+    shared, quoted, longest, spoken = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for r in range(rows.shape[0]):
-        run = 0
+        run, length, within = np.int64(0), np.int64(0), np.int64(0)
         for t in range(rows[r, 2]):
-            flag = a_flags[rows[r, 0] + t]
-            units = 2 - (flag & 1)
-            each[r, 0] += units
-            if flag & b_flags[rows[r, 1] + t] & 2:
-                each[r, 1] += units
-                run = 0
+            unit = a[rows[r, 0] + t]
+            half_words = 2 - np.int64(unit & np.uint64(1))
+            length += half_words
+            if unit & b[rows[r, 1] + t] & np.uint64(2):
+                within += half_words
+                run = np.int64(0)
             else:
-                run += units
+                run += half_words
                 longest = max(longest, run)
-        shared += each[r, 0]
-        quoted += each[r, 1]
-        if each[r, 0] >= quote_least:
-            spoken += each[r, 1]
-    return shared, quoted, longest, spoken, each
+        each[r, 0], each[r, 1] = length, within
+        shared += length
+        quoted += within
+        if length >= quote_least:
+            spoken += within
+    measures[0], measures[1], measures[2], measures[3] = shared, quoted, longest, spoken
 
 
 @nb.njit(cache=True, nogil=True)
-def intersection(x, y):
-    """How many values two ascending arrays of distinct values share."""
-    i, j, n = 0, 0, 0
-    while i < x.size and j < y.size:
-        if x[i] == y[j]:
-            n += 1
-            i += 1
-            j += 1
-        elif x[i] < y[j]:
-            i += 1
-        else:
-            j += 1
-    return n
+def compare(x, ys, bounds, x_first, least, quote_least, k, every):
+    """One text against many: passages by greedy string tiling, and what they measure.
+
+    ``ys`` are the units of all others, that of number c at ``bounds[c]:bounds[c + 1]``; ``x_first[c]`` tells that x is
+    text a of the pair and the other text b. Shared shingles are counted where there is a passage, or
+    for ``every`` pair.
+    Returns measures (pairs, 6): shared, quoted in both, longest unquoted run, quoted in passages of ``quote_least`` and
+    more (half words), distinct shingles in both, passages; and of all passages, pair by pair, rows (start in a,
+    start in b, length in tokens) with each one's half words and quoted half words.
+    """
+    pairs = x_first.size
+    measures = np.zeros((pairs, 6), np.int64)
+    rows = np.empty((max(16, 4 * pairs), 3), np.int32)
+    each = np.empty((max(16, 4 * pairs), 2), np.int32)
+    total = 0
+    keys, head, following = _seed_table(_seed_hashes(x))
+    table, stamps = np.zeros(0, np.uint64), np.zeros(0, np.int32)
+    for c in range(pairs):
+        y = ys[bounds[c] : bounds[c + 1]]
+        runs, count = _maximal_runs(x, y, keys, head, following, x_first[c], least)
+        if count > 0:
+            a, b = (x, y) if x_first[c] else (y, x)
+            found = _tiles(a, b, runs, count, least)
+            n = found.shape[0]
+            while total + n > rows.shape[0]:
+                rows, each = _grown(rows), _grown(each)
+            rows[total : total + n] = found
+            _measure(found, a, b, quote_least, each[total : total + n], measures[c])
+            measures[c, 5] = n
+            total += n
+        if count > 0 or every:
+            if table.size == 0:
+                table, _ = shingle_table(x, k)
+                stamps = np.full(table.size, -1, np.int32)
+            measures[c, 4] = _common(table, stamps, c, y, k)
+    return measures, rows[:total].copy(), each[:total].copy()

@@ -66,9 +66,11 @@ def _normal_size(points, kinds, fold_length):
 
 
 @nb.njit(cache=True, nogil=True)
-def tokenize(points, kinds, quotes, fold_start, fold_length, folded):
+def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded):
     """Tokens of a text given as code points; see :class:`dedup.text.Tokens` for what is returned."""
-    most, size = _normal_size(points, kinds, fold_length)
+    most, size = points.size // 2 + 1, points.size + points.size // 2 + 2
+    if not ascii_only:
+        most, size = _normal_size(points, kinds, fold_length)
     hashes = np.empty(most, np.uint64)
     starts = np.empty(most, np.int32)
     ends = np.empty(most, np.int32)
@@ -103,9 +105,14 @@ def tokenize(points, kinds, quotes, fold_start, fold_length, folded):
                 h = _FNV_OFFSET
                 inside, alone = True, k == K_CHARACTER
             first = fold_start[c]
-            for j in range(first, first + fold_length[c]):
-                h = (h ^ np.uint64(folded[j])) * _FNV_PRIME
-                size = _put_utf8(utf8, size, folded[j])
+            if c < 0x80:  # one ASCII character
+                h = (h ^ np.uint64(folded[first])) * _FNV_PRIME
+                utf8[size] = folded[first]
+                size += 1
+            else:
+                for j in range(first, first + fold_length[c]):
+                    h = (h ^ np.uint64(folded[j])) * _FNV_PRIME
+                    size = _put_utf8(utf8, size, folded[j])
             ends[n - 1] = i + 1
         else:
             if inside:

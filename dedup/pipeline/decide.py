@@ -102,7 +102,7 @@ def count_words(own: ComparableText, found: Sequence[Verified]) -> tuple[int, in
             )
             quoted[start : start + length] |= both
             copied[start : start + length] |= ~both
-    return split_words(own.tokens, copied, quoted & ~copied, ~own.usable)
+    return split_words(own.tokens, copied, quoted & ~copied, own.furniture)
 
 
 def against_equal(
@@ -122,7 +122,7 @@ def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int
     """The same for an article whose body stands word for word in an earlier one."""
     body = np.arange(len(own.tokens)) >= (0 if same_headline else own.tokens.headline)
     quoted = body & (own.tokens.flags & QUOTED > 0)
-    return split_words(own.tokens, body & ~quoted, quoted, ~own.usable)
+    return split_words(own.tokens, body & ~quoted, quoted, own.furniture)
 
 
 def split_words(

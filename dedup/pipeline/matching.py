@@ -16,7 +16,7 @@ from dedup.index.redis_index import posting_bytes
 from dedup.observability import stage
 from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
-from dedup.verify import ComparableText, Evidence, comparable, verify
+from dedup.verify import ComparableText, Evidence, comparable, verify_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -215,17 +215,16 @@ class Matcher:
         for a, s, own, furniture, states, near in zip(
             asking, surveys, owns, packed, chosen, around, strict=True
         ):
-            found = []
+            name = a.id.encode()
+            known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
+            first = [name < state.id.encode() for state, _ in known]
             with stage("verify"):
-                name = a.id.encode()
-                for state in states:
-                    other = texts.get(state.node.text)
-                    if other is None:
-                        continue
-                    first = name < state.id.encode()
-                    evidence = verify(own, other) if first else verify(other, own)
-                    if evidence.kind is not None:
-                        found.append(Verified(state, other, evidence, first))
+                measured = verify_many(own, [text for _, text in known], first)
+            found = [
+                Verified(state, text, evidence, ahead)
+                for (state, text), ahead, evidence in zip(known, first, measured, strict=True)
+                if evidence is not None
+            ]
             out.append(Matched(a, own, furniture, len(states), found, s.changed, near))
         return out
 

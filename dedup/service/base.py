@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+
+from structlog.contextvars import bind_contextvars
 
 from dedup.config import Settings
 from dedup.convert.incoming import Incoming, has_markup
 from dedup.errors import StoreUnavailable
-from dedup.model import Article
+from dedup.model import Article, FindResult, IngestResult
 from dedup.pipeline import Pipeline
 from dedup.v1 import article_pb2
 from dedup.v1.dedup_service_pb2_grpc import DedupServiceServicer
@@ -36,3 +39,12 @@ class Methods(DedupServiceServicer):
         if has_markup([message]):
             return await asyncio.to_thread(self._incoming.article, message, collection, id_required=False)
         return self._incoming.article(message, collection, id_required=False)
+
+
+def bind_work(results: Iterable[IngestResult | FindResult]) -> None:
+    """For the log line of a call: how many texts it compared, where the pipeline tells, and how many matched."""
+    told = list(results)
+    compared = [each.candidates for each in told if each.candidates is not None]
+    if compared:
+        bind_contextvars(candidates=sum(compared))
+    bind_contextvars(verified=sum(each.total_matches for each in told))

@@ -17,7 +17,7 @@ from dedup.convert.names import Namer, parse, parse_collection
 from dedup.convert.status import to_status
 from dedup.errors import DedupError, StoreUnavailable
 from dedup.model import Article, IngestResult
-from dedup.service.base import Methods
+from dedup.service.base import Methods, bind_work
 from dedup.v1 import article_pb2
 from dedup.v1 import dedup_service_pb2 as pb
 
@@ -51,10 +51,9 @@ class IngestMethods(Methods):
         bind_contextvars(collection=collection, article=article.id)
         result = await self._pipeline.ingest_one(collection, article)
         bind_contextvars(
-            outcome=result.outcome.name.lower(),
-            cluster=result.cluster.id if result.cluster else "",
-            matches=result.total_matches,
+            outcome=result.outcome.name.lower(), cluster=result.cluster.id if result.cluster else ""
         )
+        bind_work([result])
         response = outgoing.ingest_response(result, Namer(collection), max_matches)
         self._fit(response, [response])
         return response
@@ -65,6 +64,7 @@ class IngestMethods(Methods):
         """Many articles with an outcome for each."""
         collection = parse_collection(request.parent, "parent")
         outcomes = await self._store(request, collection)
+        _bind_batch(collection, outcomes)
         response = pb.BatchIngestArticlesResponse(results=self._results(request, collection, outcomes))
         self._fit(response, [each.response for each in response.results if each.HasField("response")])
         return response
@@ -76,14 +76,19 @@ class IngestMethods(Methods):
         requests: _Requests = asyncio.Queue(READ_AHEAD)
         reader = asyncio.create_task(_read_ahead(request_iterator, requests))
         self._readers.add(reader)
-        batches = articles = 0
+        batches = articles = refused = 0
         try:
             while (request := await requests.get()) is not None:
                 if isinstance(request, Exception):
                     raise request
+                answer = await self._acknowledge(request)
                 batches, articles = batches + 1, articles + len(request.articles)
-                yield await self._acknowledge(request)
-                bind_contextvars(batches=batches, articles=articles)
+                whole = answer.HasField("error")
+                refused += (
+                    len(request.articles) if whole else sum(each.HasField("error") for each in answer.results)
+                )
+                bind_contextvars(batches=batches, articles=articles, refused=refused)
+                yield answer
         finally:
             reader.cancel()
             self._readers.discard(reader)
@@ -96,6 +101,7 @@ class IngestMethods(Methods):
         response = pb.StreamIngestArticlesResponse(sequence=request.sequence)
         try:
             collection = parse_collection(request.parent, "parent")
+            bind_contextvars(collection=collection)
             outcomes = await self._store(request, collection)
             for outcome in outcomes:
                 if isinstance(outcome, StoreUnavailable):
@@ -130,10 +136,7 @@ class IngestMethods(Methods):
         if articles:
             stored = await self._pipeline.ingest(collection, articles)
         answers = iter(stored)
-        outcomes = [next(answers) if isinstance(each, Article) else each for each in read]
-        refused = sum(isinstance(each, DedupError) for each in outcomes)
-        bind_contextvars(collection=collection, articles=len(read), refused=refused)
-        return outcomes
+        return [next(answers) if isinstance(each, Article) else each for each in read]
 
     def _results(
         self,
@@ -172,6 +175,13 @@ class IngestMethods(Methods):
                 del answer.matches[len(answer.matches) // 2 :]
                 answer.matches_truncated = True
             excess += answer.ByteSize()
+
+
+def _bind_batch(collection: str, outcomes: Sequence[IngestResult | DedupError]) -> None:
+    """What the log line of a batch says."""
+    stored = [each for each in outcomes if isinstance(each, IngestResult)]
+    bind_contextvars(collection=collection, articles=len(outcomes), refused=len(outcomes) - len(stored))
+    bind_work(stored)
 
 
 def _result(outcome: IngestResult | DedupError, names: Namer, max_matches: int) -> pb.IngestArticleResult:

@@ -14,7 +14,7 @@ from dedup.convert.incoming import FIND_MATCHES, check_encoding, collection_of
 from dedup.convert.names import Namer, parse, parse_collection
 from dedup.errors import InvalidArgument, NotImplementedYet
 from dedup.model import Article
-from dedup.service.base import Methods
+from dedup.service.base import Methods, bind_work
 from dedup.v1 import dedup_service_pb2 as pb
 
 
@@ -29,7 +29,7 @@ class ReadingMethods(Methods):
         article = await self._given(request.article, collection)
         bind_contextvars(collection=collection, article=article.id)
         result = await self._pipeline.find(collection, article, max_matches)
-        bind_contextvars(matches=result.total_matches)
+        bind_work([result])
         return outgoing.find_response(result, Namer(collection))
 
     async def CompareArticles(
@@ -41,7 +41,9 @@ class ReadingMethods(Methods):
         bind_contextvars(collection=collection)
         a = await self._compared(request.article, collection, "article")
         b = await self._compared(request.other, collection, "other")
+        bind_contextvars(article=_named(a), other=_named(b))
         result = await self._pipeline.compare(collection, a, b)
+        bind_contextvars(verified=int(result.match is not None))
         return outgoing.comparison(result, Namer(collection))
 
     async def _compared(self, side: pb.ComparedArticle, collection: str, field: str) -> Article | str:
@@ -76,6 +78,7 @@ class ReadingMethods(Methods):
     async def ListArticles(self, request: pb.ListArticlesRequest, context: Any) -> pb.ListArticlesResponse:
         """Articles in the order of their arrival."""
         collection = parse_collection(request.parent, "parent")
+        bind_contextvars(collection=collection)
         size = self._incoming.page_size(request, view=request.view)
         page = await self._pipeline.list_articles(collection, page_size=size, page_token=request.page_token)
         names, body = Namer(collection), request.view == pb.ARTICLE_VIEW_FULL
@@ -89,6 +92,7 @@ class ReadingMethods(Methods):
         collection = collection_of(request.parent, request.article)
         article_id = _within(request.article, collection, "article") if request.article else None
         check_encoding(request)
+        bind_contextvars(collection=collection, **({"article": article_id} if article_id is not None else {}))
         page = await self._pipeline.list_matches(
             collection,
             article_id=article_id,
@@ -114,6 +118,7 @@ class ReadingMethods(Methods):
     async def ListClusters(self, request: pb.ListClustersRequest, context: Any) -> pb.ListClustersResponse:
         """Clusters of at least a size."""
         collection = parse_collection(request.parent, "parent")
+        bind_contextvars(collection=collection)
         if request.min_size < 0:
             raise InvalidArgument("min_size must not be negative", field="min_size", value=request.min_size)
         page = await self._pipeline.list_clusters(
@@ -154,6 +159,7 @@ class ReadingMethods(Methods):
     async def ListStories(self, request: pb.ListStoriesRequest, context: Any) -> pb.ListStoriesResponse:
         """Stories of a collection."""
         collection = parse_collection(request.parent, "parent")
+        bind_contextvars(collection=collection)
         page = await self._pipeline.list_stories(
             collection, page_size=self._incoming.page_size(request), page_token=request.page_token
         )
@@ -168,6 +174,10 @@ class ReadingMethods(Methods):
     ) -> AsyncIterator[pb.WatchClustersResponse]:
         """Not in this release."""
         raise NotImplementedYet("WatchClusters is not in this release", method="WatchClusters")
+
+
+def _named(side: Article | str) -> str:
+    return side if isinstance(side, str) else side.id
 
 
 def _within(name: str, collection: str, field: str) -> str:
