@@ -1,8 +1,9 @@
 """Around every call: one log line, metrics, and errors as typed statuses.
 
 The line says method, code, milliseconds and what the method bound (collection, article, cluster, outcome,
-candidates compared, matches verified; articles and refused ones of a batch), never text of an article. What is raised on purpose keeps its reason; anything else is
-INTERNAL with an id that stands in the log beside the traceback, and the server lives on.
+candidates compared, matches verified; articles and refused ones of a batch), never text of an article. What
+is raised on purpose keeps its reason; anything else is INTERNAL with an id that stands in the log beside the
+traceback, and the server lives on.
 """
 
 from __future__ import annotations

@@ -584,12 +584,40 @@ async def test_a_call_is_one_line_without_text(server: Running, log: list[Any]) 
     assert [line["method"] for line in lines] == ["IngestArticle", "BatchIngestArticles", "IngestArticle"]
     assert [line["code"] for line in lines] == ["OK", "OK", "INVALID_ARGUMENT"]
     assert lines[0]["article"] == "l1"
-    assert (lines[0]["outcome"], lines[0]["cluster"], lines[0]["matches"]) == ("created", "c 1", 1)
-    assert (lines[1]["articles"], lines[1]["refused"]) == (2, 1)
+    assert (lines[0]["outcome"], lines[0]["cluster"], lines[0]["verified"]) == ("created", "c 1", 1)
+    assert (lines[1]["articles"], lines[1]["refused"], lines[1]["verified"]) == (2, 1, 1)
     assert "article" not in lines[1]
     assert all(0 < line["ms"] < 10_000 for line in lines)
     assert "unmistakable" not in str(log)
     assert "conspicuous" not in str(log)
+
+
+async def test_the_line_of_a_stream_counts_all_its_batches(server: Running, log: list[Any]) -> None:
+    """One line a stream: batches, articles and how many of them were refused, together."""
+
+    async def requests() -> AsyncIterator[pb.StreamIngestArticlesRequest]:
+        for number, parent in enumerate(("collections/c1", "collections/c1", "collections/Bad")):
+            articles = [article(f"s{number}"), article("")]
+            yield pb.StreamIngestArticlesRequest(parent=parent, sequence=number, articles=articles)
+
+    answers = [answer async for answer in server.stub.StreamIngestArticles(requests())]
+    assert [answer.HasField("error") for answer in answers] == [False, False, True]
+    (line,) = [entry for entry in log if entry["event"] == "call"]
+    assert (line["method"], line["code"], line["collection"]) == ("StreamIngestArticles", "OK", "c1")
+    assert (line["batches"], line["articles"], line["refused"]) == (3, 6, 4)
+
+
+async def test_lines_of_questions_name_what_was_asked(server: Running, log: list[Any]) -> None:
+    """Collection and article, and how many matches were verified."""
+    await server.stub.IngestArticle(ingest(article_id="q1", body="one two three"))
+    log.clear()
+    await server.stub.FindMatches(pb.FindMatchesRequest(article=article("q2", body="one two three")))
+    await server.stub.ListMatches(pb.ListMatchesRequest(article="collections/default/articles/q1"))
+    await server.stub.ListArticles(pb.ListArticlesRequest(parent="collections/default"))
+    find, matches, articles = [entry for entry in log if entry["event"] == "call"]
+    assert (find["article"], "verified" in find) == ("q2", True)
+    assert matches["article"] == "q1"
+    assert {line["collection"] for line in (find, matches, articles)} == {"default"}
 
 
 async def test_calls_are_counted_by_method_and_code(server: Running) -> None:

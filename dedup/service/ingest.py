@@ -63,8 +63,11 @@ class IngestMethods(Methods):
     ) -> pb.BatchIngestArticlesResponse:
         """Many articles with an outcome for each."""
         collection = parse_collection(request.parent, "parent")
+        bind_contextvars(collection=collection, articles=len(request.articles))
         outcomes = await self._store(request, collection)
-        _bind_batch(collection, outcomes)
+        stored = [each for each in outcomes if isinstance(each, IngestResult)]
+        bind_contextvars(refused=len(outcomes) - len(stored))
+        bind_work(stored)
         response = pb.BatchIngestArticlesResponse(results=self._results(request, collection, outcomes))
         self._fit(response, [each.response for each in response.results if each.HasField("response")])
         return response
@@ -175,13 +178,6 @@ class IngestMethods(Methods):
                 del answer.matches[len(answer.matches) // 2 :]
                 answer.matches_truncated = True
             excess += answer.ByteSize()
-
-
-def _bind_batch(collection: str, outcomes: Sequence[IngestResult | DedupError]) -> None:
-    """What the log line of a batch says."""
-    stored = [each for each in outcomes if isinstance(each, IngestResult)]
-    bind_contextvars(collection=collection, articles=len(outcomes), refused=len(outcomes) - len(stored))
-    bind_work(stored)
 
 
 def _result(outcome: IngestResult | DedupError, names: Namer, max_matches: int) -> pb.IngestArticleResult:
