@@ -40,16 +40,18 @@ class Reason(enum.Enum):
     STORE_OUT_OF_MEMORY = enum.auto()
     DATA_DIRECTORY_LOCKED = enum.auto()
     NOT_IMPLEMENTED = enum.auto()
+    INTERNAL = enum.auto()
 
 
 class DedupError(Exception):
     """Base of every error this package raises on purpose.
 
     ``message`` is one sentence for a person, ``reason`` one word for a program, ``metadata`` the
-    field, limit or resource it is about.
+    field, limit or resource it is about. Of this class itself only where nothing more can be said: a fault of
+    ours, in the server's log under ``metadata["error_id"]`` where a server answered it.
     """
 
-    default_reason = Reason.INVALID_FIELD
+    default_reason = Reason.INTERNAL
 
     def __init__(self, message: str, reason: Reason | None = None, **metadata: object) -> None:
         super().__init__(message)
@@ -61,9 +63,13 @@ class DedupError(Exception):
 class InvalidArticle(DedupError):
     """One article cannot be accepted; the rest of its batch is not affected."""
 
+    default_reason = Reason.INVALID_FIELD
+
 
 class InvalidArgument(DedupError):
     """A field of a request is missing, malformed or out of range."""
+
+    default_reason = Reason.INVALID_FIELD
 
 
 class LimitExceeded(DedupError):

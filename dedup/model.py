@@ -246,7 +246,8 @@ class IngestResult:
     matches_truncated: bool = False
     credits: tuple[Credit, ...] = ()
     carriers: tuple[str, ...] = ()  # after a kill: articles that still carry the text or part of it
-    candidates: int | None = None  # texts compared for this answer, where the pipeline tells; for the log
+    # texts compared for this answer, where the pipeline tells: for the log line, not sent
+    candidates: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,8 @@ class FindResult:
     matches_truncated: bool
     credits: tuple[Credit, ...] = ()
     decision: Decision | None = None
-    candidates: int | None = None  # texts compared for this answer, where the pipeline tells; for the log
+    # texts compared for this answer, where the pipeline tells: for the log line, not sent
+    candidates: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
