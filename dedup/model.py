@@ -292,7 +292,11 @@ class CollectionParameters:
 
 @dataclass(frozen=True, slots=True)
 class CollectionStatus:
-    """A collection and its counters. ``pending`` and ``dirty`` are 0 when every answer is settled."""
+    """A collection and its counters. ``pending`` and ``dirty`` are 0 when every answer is settled.
+
+    ``clusters`` counts those of two articles and more, and those of one that stand in a story, are linked or
+    stood with others before.
+    """
 
     name: str
     parameters: CollectionParameters

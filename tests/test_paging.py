@@ -139,6 +139,17 @@ async def test_a_token_can_be_used_again_and_with_another_size(
         assert [key(item) for item in rest.items] == expected[3 : 3 + size]
 
 
+async def test_status_counts_the_clusters_that_are_listed(stocked: Stocked) -> None:
+    """Of two articles and more, and of one where it stands in a story, is linked or stood with others before."""
+    listed = (await LISTS["clusters"](stocked, BIG, "")).items
+    status = await stocked.pipeline.get_collection(stocked.name)
+    assert status.clusters == len(listed)
+    alone = [c for c in listed if c.size == 1]
+    assert all(c.story or c.linked or c.revision > 1 for c in alone)
+    assert any(c.story for c in alone)
+    assert status.stories == len((await LISTS["stories"](stocked, BIG, "")).items)
+
+
 async def test_matches_of_a_collection_are_those_of_its_export(stocked: Stocked) -> None:
     """Every verified pair, in pages that end anywhere, also between two pairs of one text."""
     exported = [line async for line in stocked.pipeline.export(stocked.name) if isinstance(line, Match)]

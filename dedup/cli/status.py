@@ -60,7 +60,7 @@ def _show(status: CollectionStatus) -> None:
     rows = {
         "collection": f"{printable(status.name)}, since {minute(status.created)} UTC",
         "articles": f"{status.articles:,} carrying {status.texts:,} texts",
-        "clusters": f"{status.clusters:,}",
+        "clusters": f"{status.clusters:,} (single articles in a story or linked count, too)",
         "stories": f"{status.stories:,}",
         "pending": f"{status.pending:,}",
         "dirty": f"{status.dirty:,} ({settled})",

@@ -928,7 +928,9 @@ class ListClustersRequest(_message.Message):
     parent: _builtins.str
     """`collections/{collection}`. Empty: `collections/default`."""
     min_size: _builtins.int
-    """Only clusters of at least so many articles: 1 or more; 0: 1."""
+    """Only clusters of at least so many articles: 1 or more; 0: 1. Of one article only those are listed that stand in a
+    story, are linked to another or stood with others before.
+    """
     page_size: _builtins.int
     """How many at most: 1 to `page_size_max` (1,000), more is read as that; 0: `page_size_default` (50)."""
     page_token: _builtins.str
@@ -1456,7 +1458,9 @@ class CollectionStatistics(_message.Message):
     texts: _builtins.int
     """Different texts among them."""
     clusters: _builtins.int
-    """Clusters of two articles and more."""
+    """Clusters that ListClusters lists: of two articles and more, and of one that stands in a story, is linked to another
+    or stood with others before.
+    """
     stories: _builtins.int
     """Stories."""
     pending: _builtins.int
