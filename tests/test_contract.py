@@ -7,6 +7,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -174,6 +175,19 @@ def test_comments_state_the_codes_of_reasons() -> None:
         reason.name: code_pb2.Code.Name(status.code_of(kind(""))) for reason, kind in status._CLASSES.items()
     }
     assert stated == sent | {"INTERNAL": "INTERNAL"}
+
+
+def test_floors_are_what_the_generated_code_asks_for() -> None:
+    """pyproject.toml admits no grpcio or protobuf that the committed stubs refuse when they are imported."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    floors = dict(each.split(">=") for each in project["dependencies"])
+    stubs = (ROOT / "dedup/v1/dedup_service_pb2_grpc.py").read_text()
+    messages = (ROOT / "dedup/v1/article_pb2.py").read_text()
+    grpcio = re.search(r"GRPC_GENERATED_VERSION = '([\d.]+)'", stubs)
+    protobuf = re.search(r"Domain\.PUBLIC,\s+(\d+),\s+(\d+),\s+(\d+),", messages)
+    assert grpcio
+    assert protobuf
+    assert (floors["grpcio"], floors["protobuf"]) == (grpcio[1], ".".join(protobuf.groups()))
 
 
 # -- values through messages ------------------------------------------------------------------------
