@@ -8,7 +8,8 @@ RUN python -m venv /opt/dedup
 COPY requirements-runtime.lock wheel[s] ./
 RUN set -- $(ls ./*.whl >/dev/null 2>&1 && echo --no-index --find-links .) \
     && /opt/dedup/bin/pip install "$@" --no-deps --only-binary :all: --require-hashes -r requirements-runtime.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
+COPY seeds seeds
 COPY dedup dedup
 RUN /opt/dedup/bin/pip install --no-index --no-deps --no-build-isolation . \
     && /opt/dedup/bin/pip uninstall --yes --quiet setuptools pip

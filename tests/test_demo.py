@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,36 @@ def test_the_baseline_finds_documents_not_passages() -> None:
         Article(id="zi", body="".join(chr(0x4E00 + i) for i in range(195))),
     ]
     assert minhash_pairs(articles, 0.5) == {("a", "b"), ("zh", "zi")}
+
+
+def test_a_wheel_holds_the_families(tmp_path: Path) -> None:
+    """What is installed without a checkout has the seeds, the scripts of the index and no compiled leftovers."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(SEEDS.parent / name, source)
+    leave = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc")
+    for name in ("dedup", "seeds"):
+        shutil.copytree(SEEDS.parent / name, source / name, ignore=leave)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--no-index", "--wheel-dir", tmp_path, source], check=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    shipped = {path.name for path in SEEDS.iterdir() if path.name != "README.md"}
+    assert {name.removeprefix("dedup/seeds/") for name in names if "/seeds/" in name} == shipped
+    assert {"dedup/py.typed", "dedup/index/scripts/ingest.lua", "dedup/v1/article_pb2.pyi"} <= names
+    code = "from dedup.cli.seeds import *; import dedup; print(dedup.__file__, len(load_families(find_seeds(None))))"
+    installed = tmp_path / "installed"
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    families = len(list(SEEDS.glob("*.labels.json")))
+    assert found.stdout.split() == [str(installed / "dedup" / "__init__.py"), str(families)]

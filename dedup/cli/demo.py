@@ -191,7 +191,7 @@ class _Demo:
         self._found("dedup", ours, copies, others)
         theirs = minhash_pairs(articles, _JACCARD)
         if theirs is None:
-            self.console.print("  datasketch is not installed; `make demo` installs it for the comparison")
+            self.console.print("  datasketch is not installed; `pip install datasketch` adds the comparison")
         else:
             self._found(f"datasketch MinHashLSH, Jaccard {_JACCARD}", theirs, copies, others)
 

@@ -29,12 +29,13 @@ class Family:
 
 
 def find_seeds(given: Path | None) -> Path:
-    """The directory of the seeds: ``given``, else that of the checkout this runs from, else ``./seeds``."""
-    places = [given] if given else [Path(__file__).resolve().parents[2] / "seeds", Path("seeds")]
+    """The directory of the seeds: ``given``, else that of the checkout or of the wheel, else ``./seeds``."""
+    package = Path(__file__).resolve().parents[1]
+    places = [given] if given else [package.parent / "seeds", package / "seeds", Path("seeds")]
     for place in places:
         if any(place.glob("*.labels.json")):
             return place
-    looked = " or ".join(map(str, places))
+    looked = given or "this installation"
     raise InvalidArgument(f"no *.labels.json in {looked}; name a directory with --seeds", field="seeds")
 
 
