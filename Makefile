@@ -38,8 +38,8 @@ format: install ## let ruff put the code in order
 demo: install ## the service on the story families of seeds/
 	@$(BIN)/dedup demo
 
-bench: install ## throughput and quality, beside datasketch
-	$(BIN)/python -m bench
+bench: install ## speed, memory and recall beside live peers; BENCH="index --quick" for a part, or a quick run
+	$(BIN)/python -m bench $(BENCH)
 
 proto: install ## generate dedup/v1 from proto/
 	$(BIN)/python proto/generate.py

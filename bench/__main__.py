@@ -43,6 +43,9 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer articles; under three minutes.")] = False,
     articles: Annotated[int, typer.Option(help="Articles of each part; 0: as the part likes.")] = 0,
     rounds: Annotated[int, typer.Option(help="Rounds of which medians are taken.")] = 3,
+    seconds: Annotated[
+        float, typer.Option(help="How long each rate of latency lasts; 0: 20, quick 2.")
+    ] = 0.0,
     sizes: Annotated[str, typer.Option(help="Sizes of growth, such as 10000,100000.")] = "",
     cores: Annotated[int, typer.Option(help="Processors that everything shares.")] = 2,
     data: Annotated[Path, typer.Option(help="Where real news lies.")] = Path("../shared/data"),
@@ -55,7 +58,7 @@ def main(
     used = processes.bind_to_cores(cores)
     about = {"machine": report.machine(used), "quick": quick}
     chosen = tuple(int(size) for size in sizes.split(",") if size)
-    options = Options(quick, articles, rounds, chosen, data, output, Console(stderr=True))
+    options = Options(quick, articles, rounds, seconds, chosen, data, output, Console(stderr=True))
     done: list[report.Part] = []
     for name in parts or [name for name in PartName if not (quick and name is PartName.TRADEOFF)]:
         started = time.perf_counter()

@@ -119,7 +119,7 @@ async def _grow(
 
 def _probes(options: Options) -> int:
     """How many articles more are ingested, and how many asked for, to see single calls at a size."""
-    return 50 if options.quick else 2000
+    return min(options.count(quick=50, full=2000), 50 if options.quick else 2000)
 
 
 def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: Options) -> list[Step]:
@@ -130,16 +130,19 @@ def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: 
 def run(options: Options) -> Part:
     """Sizes, then the two difficult collections beside normal ones of the same size, then real short news."""
     sizes = options.sizes or ((500, 2000) if options.quick else (10_000, 100_000, 1_000_000))
-    hot, footers = options.count(quick=150, full=5000), options.count(quick=300, full=50_000)
+    hot, footers = options.count(quick=200, full=5000), options.count(quick=200, full=50_000)
     more = 2 * _probes(options)
     steps = _grown("generated", corpus.stream(10**9), sizes, options)
-    steps += _grown("generated", corpus.stream(10**9), (hot,), options)
-    steps += _grown("hot story", corpus.hot_story(hot + more), (hot,), options)
-    steps += _grown("generated", corpus.stream(10**9), (footers,), options)
-    steps += _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)
+    normal = {
+        size: _grown("generated", corpus.stream(10**9), (size,), options)[0]
+        for size in dict.fromkeys((hot, footers))
+    }
+    hot_step = _grown("hot story", corpus.hot_story(hot + more), (hot,), options)[0]
+    footer_step = _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)[0]
+    steps += [*normal.values(), hot_step, footer_step]
     notes = [
-        f"hot story: {steps[-3].rate / steps[-4].rate:.2f} x the normal articles/s",
-        f"one footer: {steps[-1].rate / steps[-2].rate:.2f} x the normal articles/s",
+        f"hot story: {hot_step.rate / normal[hot].rate:.2f} x the articles/s of as many normal articles",
+        f"one footer: {footer_step.rate / normal[footers].rate:.2f} x the articles/s of as many normal articles",
         f"the clock stood still while articles were made: {sum(s.paused_seconds for s in steps):.1f} s in all",
     ]
     if metrics_missing := all(step.candidates is None for step in steps):

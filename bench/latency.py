@@ -36,7 +36,8 @@ async def _capacity(call: Verb, source: Iterator[Article], count: int) -> float:
 
 
 async def _measure(stack: Stack, options: Options, stored: int) -> dict[str, dict[str, Any]]:
-    seconds, probe = (2.0, 200) if options.quick else (20.0, 4000)
+    seconds = options.seconds or (2.0 if options.quick else 20.0)
+    probe = min(options.count(quick=200, full=4000), 4000)
     found: dict[str, dict[str, Any]] = {}
     source = corpus.stream(10**9)
     async with AsyncDedupClient(stack.target) as client:
@@ -54,7 +55,7 @@ async def _measure(stack: Stack, options: Options, stored: int) -> dict[str, dic
             for share in SHARES:
                 rate = share * capacity
                 options.say(f"latency: {name} at {rate:.0f}/s")
-                articles = list(itertools.islice(source, max(probe // 4, round(rate * seconds))))
+                articles = list(itertools.islice(source, max(10, round(rate * seconds))))
                 await load.settled(client, COLLECTION)
                 found[name]["seconds"][share] = await load.open_loop(call, articles, rate)
     return found

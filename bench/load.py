@@ -27,9 +27,9 @@ async def prepare(
     """Create a collection for the run, and let the server meet every kind of call in another one."""
     chosen = parameters or CollectionParameters()
     await client.create_collection("warm", chosen)
-    warm = corpus.articles(300, seed=99, prefix="warm")
-    await batches(client, warm[:200], "warm")
-    await unary(client, warm[200:], "warm", callers=8)
+    warm = corpus.articles(150, seed=99, prefix="warm")
+    await batches(client, warm[:100], "warm")
+    await unary(client, warm[100:], "warm", callers=8)
     await client.find(warm[0], collection="warm")
     await settled(client, "warm")
     await client.create_collection(name, chosen)

@@ -10,11 +10,12 @@ from rich.console import Console
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``articles`` of 0 and ``sizes`` of () leave the choice to the part."""
+    """``articles`` and ``seconds`` of 0 and ``sizes`` of () leave the choice to the part."""
 
     quick: bool = False
     articles: int = 0
     rounds: int = 3
+    seconds: float = 0.0
     sizes: tuple[int, ...] = ()
     data: Path = Path("../shared/data")
     output: Path = Path("build/bench")
