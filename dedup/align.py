@@ -11,17 +11,16 @@ run over it. Which of the two is the first text of a pair changes no run, only t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from dedup import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from dedup.text import Tokens
 
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 MINIMUM_WORDS: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
+class Alignment(msgspec.Struct, frozen=True):
     """What two texts share, in half words; columns of ``rows`` are start in a, start in b, length, in tokens.
 
     ``rows`` (m, 3) ascend by start in a; ``row_units`` (m, 2) are the half words and quoted half words of each.

@@ -16,22 +16,44 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dedup import kernels
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable
 
     from dedup.sketch import Sketch
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A text as the furniture rule sees it: its number, the outlet of its first carrier, and the day."""
+    """A text as the furniture rule sees it: number (0: not in the index), outlet of its first carrier, day."""
 
     text: int
     source: int
     day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbors:
+    """Texts that posting lists name, as the furniture rule sees them; all of shape (texts,), ascending by number."""
+
+    texts: NDArray[np.uint32]
+    sources: NDArray[np.uint64]
+    days: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, placed: Iterable[Placed]) -> Neighbors:
+        """From texts in any order."""
+        rows = sorted((p.text, p.source, p.day) for p in placed)
+        texts, sources, days = zip(*rows, strict=True) if rows else ((), (), ())
+        return cls(np.array(texts, np.uint32), np.array(sources, np.uint64), np.array(days, np.int32))
+
+    def of_sources(self, lists: NDArray[np.uint32], sources: Iterable[int]) -> set[int]:
+        """The texts in ``lists`` that are these outlets'."""
+        theirs = self.texts[np.isin(self.sources, np.array(list(sources), np.uint64))]
+        return set(np.intersect1d(theirs, texts_in(lists)).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +76,30 @@ def texts_in(lists: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def survey(
-    lists: NDArray[np.uint32],
-    placed: list[Placed],
-    own: Placed,
-    postings: int,
-    *,
-    leaving: bool = False,
+    lists: NDArray[np.uint32], near: Neighbors, own: Placed, postings: int, *, leaving: bool = False
 ) -> Survey:
     """Read the posting lists of one text.
 
     Args:
         lists: entries as the store's scripts return them, see ``kernels.survey``.
-        placed: the texts in the lists that are alive, ascending by number.
-        own: the text that asks; number 0 if it is not in the index.
+        near: at least the texts in the lists that are known.
+        own: the text that asks.
         postings: how many postings it has.
         leaving: the text has just been taken out rather than put in.
     """
-    texts = np.fromiter((p.text for p in placed), np.uint32, len(placed))
-    sources = np.fromiter((p.source for p in placed), np.uint64, len(placed))
-    days = np.fromiter((p.day for p in placed), np.int32, len(placed))
     furniture, eligible, index, source = kernels.survey(
-        lists, texts, sources, days, own.text, np.uint64(own.source), own.day, postings, leaving
+        lists,
+        near.texts,
+        near.sources,
+        near.days,
+        own.text,
+        np.uint64(own.source),
+        own.day,
+        postings,
+        leaving,
     )
     changed = list(zip(index.tolist(), source.tolist(), strict=True))
-    return Survey(furniture, texts[eligible], changed)
+    return Survey(furniture, near.texts[eligible], changed)
 
 
 def usable_tokens(

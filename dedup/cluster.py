@@ -24,14 +24,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from dedup.model import MatchKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(msgspec.Struct, frozen=True):
     """An article that carries a text.
 
     ``source`` is a hash of the outlet, ``published`` Unix seconds (of arrival where the publisher gave none, then
@@ -47,22 +48,15 @@ class Carrier:
     credits: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TextNode:
+class TextNode(msgspec.Struct, frozen=True):
     """A text with its carriers, the first of which has the smallest id."""
 
     text: int
     digest: bytes
     carriers: tuple[Carrier, ...]
 
-    @property
-    def sources(self) -> frozenset[int]:
-        """The outlets that carry the text."""
-        return frozenset(c.source for c in self.carriers)
 
-
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True):
     """A verified match between two texts, ``a < b``; lengths in half words.
 
     ``own`` is the least share of a text covered, over both texts and over all words and unquoted words apart.
@@ -103,13 +97,13 @@ class Settlement:
 
 def one_outlet(a: TextNode, b: TextNode) -> bool:
     """Whether all carriers of both texts are one outlet's."""
-    return len(a.sources | b.sources) == 1
+    source = a.carriers[0].source
+    return all(c.source == source for c in b.carriers) and all(c.source == source for c in a.carriers)
 
 
 def links(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules = DEFAULT_SETTLING) -> bool:
     """Whether an edge can join clusters or link them in a story; other edges play no part in settling."""
-    nodes = {a.text: a, b.text: b}
-    return _may_join(edge, nodes, rules) or _links_story(edge, nodes, rules)
+    return _may_join(edge, a, b, rules) or _links_story(edge, a, b, rules)
 
 
 def settle(
@@ -117,7 +111,7 @@ def settle(
 ) -> Settlement:
     """Settle one component or several: ``nodes`` by text number, each edge once, both ends in ``nodes``."""
     ordered = sorted(edges, key=lambda e: _strength(e, nodes))
-    grouping = _Grouping(nodes, [e for e in ordered if _may_join(e, nodes, rules)], rules)
+    grouping = _Grouping(nodes, [e for e in ordered if _may_join(e, nodes[e.a], nodes[e.b], rules)], rules)
     grouping.run()
     clusters = sorted(tuple(sorted(members)) for members in grouping.members.values())
     where = {text: index for index, members in enumerate(clusters) for text in members}
@@ -135,10 +129,10 @@ def _strength(edge: Edge, nodes: Mapping[int, TextNode]) -> tuple[int, int, int,
     return (int(edge.kind), -edge.unquoted, -edge.quoted, min(x, y), max(x, y))
 
 
-def _may_join(edge: Edge, nodes: Mapping[int, TextNode], rules: SettlingRules) -> bool:
+def _may_join(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules) -> bool:
     if edge.kind == MatchKind.SHARED_QUOTE:
         return False
-    if one_outlet(nodes[edge.a], nodes[edge.b]):
+    if one_outlet(a, b):
         return edge.own >= rules.own_share
     return True
 
@@ -238,7 +232,7 @@ def _stories(
     spans = [_span(nodes, members) for members in clusters]
     for edge in ordered:
         x, y = group[where[edge.a]], group[where[edge.b]]
-        if x == y or not _links_story(edge, nodes, rules):
+        if x == y or not _links_story(edge, nodes[edge.a], nodes[edge.b], rules):
             continue
         low, high = min(spans[x][0], spans[y][0]), max(spans[x][1], spans[y][1])
         if high - low > rules.story_span:
@@ -258,8 +252,8 @@ def _span(nodes: Mapping[int, TextNode], members: Sequence[int]) -> tuple[float,
     return min(times), max(times)
 
 
-def _links_story(edge: Edge, nodes: Mapping[int, TextNode], rules: SettlingRules) -> bool:
-    if one_outlet(nodes[edge.a], nodes[edge.b]):
+def _links_story(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules) -> bool:
+    if one_outlet(a, b):
         return (
             edge.kind != MatchKind.SHARED_QUOTE
             and max(edge.a_containment, edge.b_containment) >= rules.covered

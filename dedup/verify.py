@@ -24,7 +24,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from dedup import kernels
 from dedup.align import Alignment, align, to_units
@@ -32,8 +34,6 @@ from dedup.model import Match, MatchKind, Passage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from dedup.text import Tokens
 
@@ -99,8 +99,7 @@ def comparable(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """The measured relation of text a to text b; half words, tokens, and rows as in :mod:`dedup.align`.
 
     ``own`` is the least share covered of either text, of all its words and of its unquoted words.
@@ -234,18 +233,16 @@ def to_match(evidence: Evidence, a: ComparableText, b: ComparableText, a_id: str
 
 def to_passages(evidence: Evidence, a: Tokens, b: Tokens) -> tuple[Passage, ...]:
     """The passages with offsets into both texts as received."""
-    found = []
-    for (i, j, length), (units, quoted) in zip(
-        evidence.rows.tolist(), evidence.row_units.tolist(), strict=True
-    ):
-        found.append(
-            Passage(
-                int(a.starts[i]),
-                int(a.ends[i + length - 1]),
-                int(b.starts[j]),
-                int(b.ends[j + length - 1]),
-                units // 2,
-                quoted // 2,
-            )
-        )
-    return tuple(found)
+    rows = evidence.rows
+    if not len(rows):
+        return ()
+    last = rows[:, 2] - 1
+    columns = (
+        a.starts[rows[:, 0]],
+        a.ends[rows[:, 0] + last],
+        b.starts[rows[:, 1]],
+        b.ends[rows[:, 1] + last],
+        evidence.row_units[:, 0] // 2,
+        evidence.row_units[:, 1] // 2,
+    )
+    return tuple(map(Passage, *(column.tolist() for column in columns)))

@@ -50,6 +50,8 @@ DECISION: Final = struct.Struct("<BIdIIII")
 CARRIER: Final = struct.Struct("<IQdBIQ")
 #: kind, unquoted and quoted half words, containment of the text with the smaller number, of the other, own share.
 EDGE: Final = struct.Struct("<BIIddd")
+#: The same after the number of the other text, as edges.lua answers.
+EDGE_FROM: Final = struct.Struct("<IBIIddd")
 
 FLAG_COMPARABLE: Final = 1
 FLAG_TOMBSTONE: Final = 2

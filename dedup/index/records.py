@@ -6,6 +6,7 @@ Payloads are versioned: one byte of format, then a zstandard frame of a msgpack 
 from __future__ import annotations
 
 import struct
+import threading
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ from dedup.model import Article, Credit, CreditPlace, Decision, DecisionKind, Ma
 from dedup.provenance import agency_of_source
 
 _FORMAT: Final = 1
+_FORMAT_BYTE: Final = bytes((_FORMAT,))
 _COMPRESSION_LEVEL: Final = 3
 _LENGTH: Final = struct.Struct("<H")
 _PLACEMENT: Final = struct.Struct("<Qd")
@@ -41,6 +43,7 @@ _AGENCIES: Final = (
     "Agencies",
 )
 _PLACES: Final = tuple(CreditPlace)
+_KINDS: Final = {int(kind): kind for kind in MatchKind}
 
 
 class _Payload(msgspec.Struct, array_like=True):
@@ -57,6 +60,15 @@ class _Payload(msgspec.Struct, array_like=True):
     credits: list[tuple[str, int, str, int, int, bool]]
 
 
+class _Codecs(threading.local):
+    """One compressor and one decompressor a thread: making them costs more than using them once."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_codecs: Final = _Codecs()
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Payload)
 
@@ -81,8 +93,7 @@ class ArticleRecord:
     credits: tuple[Credit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TextState:
+class TextState(msgspec.Struct, frozen=True):
     """A text as stored; ``node`` holds its digest and carriers (all, or only the first)."""
 
     node: TextNode
@@ -146,8 +157,7 @@ def encode_payload(article: Article, words: int, credits: tuple[Credit, ...]) ->
         words,
         [(c.agency, int(c.place), c.text, c.start, c.end, c.in_byline_field) for c in credits],
     )
-    packed = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL).compress(_encoder.encode(payload))
-    return bytes((_FORMAT,)) + packed
+    return _FORMAT_BYTE + _codecs.compressor.compress(_encoder.encode(payload))
 
 
 def decode_record(number: int, raw: bytes) -> ArticleRecord:
@@ -191,7 +201,7 @@ def _decode_payload(
     if not raw or raw[0] != _FORMAT:
         message = f"record of article {name!r} has a format this release does not read"
         raise StoreUnavailable(message)
-    p = _decoder.decode(zstandard.ZstdDecompressor().decompress(raw[1:]))
+    p = _decoder.decode(_codecs.decompressor.decompress(raw[1:]))
     article = Article(
         id=name,
         headline=p.headline,
@@ -227,11 +237,18 @@ def encode_carrier(article: Article, arrival: float, words: int, credits: tuple[
 
 def decode_carriers(raw: bytes) -> tuple[Carrier, ...]:
     """The carriers of a text, that with the smallest id first."""
-    out = []
-    for number, source, published, flags, words, bits in keys.CARRIER.iter_unpack(raw):
-        agency = _AGENCIES[(flags >> 1) - 1] if flags >> 1 else ""
-        out.append(Carrier(number, source, published, bool(flags & keys.CARRIER_DATED), words, agency, bits))
-    return tuple(out)
+    return tuple(
+        Carrier(
+            number,
+            source,
+            published,
+            bool(flags & keys.CARRIER_DATED),
+            words,
+            _AGENCIES[(flags >> 1) - 1] if flags >> 1 else "",
+            bits,
+        )
+        for number, source, published, flags, words, bits in keys.CARRIER.iter_unpack(raw)
+    )
 
 
 def credit_bits(credits: tuple[Credit, ...]) -> int:
@@ -296,7 +313,10 @@ def encode_edge(edge: Edge) -> bytes:
     )
 
 
-def decode_edge(a: int, b: int, raw: bytes) -> Edge:
-    """The edge between two texts."""
-    kind, unquoted, quoted, a_share, b_share, own = keys.EDGE.unpack(raw)
-    return Edge(min(a, b), max(a, b), MatchKind(kind), unquoted, quoted, a_share, b_share, own)
+def decode_edges(text: int, raw: bytes) -> list[Edge]:
+    """The edges of a text: the number of the other and the bytes of :func:`encode_edge`, one after another."""
+    found = []
+    for other, kind, *lengths in keys.EDGE_FROM.iter_unpack(raw):
+        a, b = (text, other) if text < other else (other, text)
+        found.append(Edge(a, b, _KINDS[kind], *lengths))
+    return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dedup.index import keys
-from dedup.index.records import decode_edge, decode_record, decode_text, encode_edge, name_hash
+from dedup.index.records import decode_edges, decode_record, decode_text, encode_edge, name_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,10 +120,7 @@ class RedisIndex:
     @staticmethod
     def _stored(answer: list[Any]) -> Stored:
         outcome, number, text, head, new, revision, previous, lists, flat, sequence = answer
-        edges = [
-            decode_edge(text, int.from_bytes(other, "little"), value)
-            for other, value in zip(flat[::2], flat[1::2], strict=True)
-        ]
+        edges = decode_edges(text, b"".join(flat))
         found = np.frombuffer(lists, np.uint32)
         return Stored(
             outcome.decode(), number, text, head, bool(new), revision, previous, found, edges, sequence
@@ -215,14 +212,12 @@ class RedisIndex:
     async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
         """Edges by text; texts without any are left out."""
         wanted = list(texts)
-        answers = await self.store.pipeline([("HGETALL", f"{self.prefix}e{t}") for t in wanted])
         found = {}
-        for text, answer in zip(wanted, answers, strict=True):
-            if answer:
-                found[text] = [
-                    decode_edge(text, int.from_bytes(other, "little"), value)
-                    for other, value in answer.items()
-                ]
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            for text, raw in zip(chunk, await self._run("edges", *chunk), strict=True):
+                if raw:
+                    found[text] = decode_edges(text, raw)
         return found
 
     async def numbers(self, ids: Sequence[str]) -> list[int]:

@@ -17,7 +17,9 @@ OCCURRENCES = 32
 SEED = 6
 
 BLOCKED = 4
+_BLOCKED = np.uint64(BLOCKED)
 _BITS = np.uint64(3)
+_NONE = np.uint64(0)
 _TOP = np.uint64(pow(int(POLY), SEED - 1, 1 << 64))
 
 
@@ -44,42 +46,68 @@ def _slots(entries):
     return slots
 
 
+@nb.njit(cache=True, nogil=True, inline="always")
+def _sieve_place(sieve, value):
+    """Where a value is marked in a sieve, by other bits than its slot in a table."""
+    return np.int64(value >> np.uint64(40)) & (sieve.size - 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _sieve(table):
+    """Marks by which most values that a table does not hold are told from those it may hold, in one look."""
+    out = np.zeros(8 * table.size, np.bool_)
+    for i in range(table.size):
+        if table[i] != _NONE:
+            out[_sieve_place(out, table[i])] = True
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _shingles(units, k):
+    """A hash of the k tokens from each position on, never 0."""
+    n = max(0, units.size - k + 1)
+    out = np.empty(n, np.uint64)
+    if n == 0:
+        return out
+    top, s = np.uint64(1), np.uint64(0)
+    for i in range(k - 1):
+        top *= POLY
+        s = s * POLY + (units[i] >> _BITS)
+    for i in range(n):
+        s = s * POLY + (units[i + k - 1] >> _BITS)
+        h = mix(s)
+        out[i] = h if h != _NONE else np.uint64(1)
+        s -= (units[i] >> _BITS) * top
+    return out
+
+
 @nb.njit(cache=True, nogil=True)
 def shingle_table(units, k):
     """The distinct k-shingles of a text in an open-addressing table (0: empty), and how many they are."""
-    n = max(0, units.size - k + 1)
-    table = np.zeros(_slots(n), np.uint64)
+    every = _shingles(units, k)
+    table = np.zeros(_slots(every.size), np.uint64)
     mask = np.uint64(table.size - 1)
     distinct = 0
-    for i in range(n):
-        s = _shingle(units, i, k)
+    for s in every:
         slot = s & mask
-        while table[slot] != 0 and table[slot] != s:
+        while table[slot] != _NONE and table[slot] != s:
             slot = (slot + np.uint64(1)) & mask
-        if table[slot] == 0:
+        if table[slot] == _NONE:
             table[slot] = s
             distinct += 1
     return table, distinct
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def _shingle(units, i, k):
-    s = np.uint64(k)
-    for j in range(k):
-        s = s * POLY + (units[i + j] >> _BITS)
-    s = mix(s)
-    return s if s != 0 else np.uint64(1)
-
-
 @nb.njit(cache=True, nogil=True)
-def _common(table, stamps, stamp, units, k):
+def _common(table, sieve, stamps, stamp, units, k):
     """How many distinct shingles of a text stand in a table; ``stamps`` remember which were counted."""
     mask = np.uint64(table.size - 1)
     found = 0
-    for i in range(units.size - k + 1):
-        s = _shingle(units, i, k)
+    for s in _shingles(units, k):
+        if not sieve[_sieve_place(sieve, s)]:
+            continue
         slot = s & mask
-        while table[slot] != 0 and table[slot] != s:
+        while table[slot] != _NONE and table[slot] != s:
             slot = (slot + np.uint64(1)) & mask
         if table[slot] == s and stamps[slot] != stamp:
             stamps[slot] = stamp
@@ -98,16 +126,16 @@ def _seed_hashes(units):
     s = np.uint64(0)
     for i in range(SEED - 1):
         s = s * POLY + (units[i] >> _BITS)
-        if units[i] & np.uint64(BLOCKED):
+        if units[i] & _BLOCKED != _NONE:
             blocked = i
     for i in range(n):
         last = i + SEED - 1
         s = s * POLY + (units[last] >> _BITS)
-        if units[last] & np.uint64(BLOCKED):
+        if units[last] & _BLOCKED != _NONE:
             blocked = last
         if blocked < i:
             h = mix(s)
-            out[i] = h if h != 0 else np.uint64(1)
+            out[i] = h if h != _NONE else np.uint64(1)
         s -= (units[i] >> _BITS) * _TOP
     return out
 
@@ -124,12 +152,12 @@ def _seed_table(seeds):
     tail = np.empty(slots, np.int32)
     for i in range(seeds.size):
         s = seeds[i]
-        if s == 0:
+        if s == _NONE:
             continue
         slot = s & mask
-        while keys[slot] != 0 and keys[slot] != s:
+        while keys[slot] != _NONE and keys[slot] != s:
             slot = (slot + np.uint64(1)) & mask
-        if keys[slot] == 0:
+        if keys[slot] == _NONE:
             keys[slot] = s
             head[slot] = i
             tail[slot] = i
@@ -144,7 +172,7 @@ def _seed_table(seeds):
 @nb.njit(cache=True, nogil=True, inline="always")
 def _equal(a, b):
     """Whether two units are the same token and neither is blocked."""
-    return (a ^ b) >> _BITS == 0 and not (a | b) & np.uint64(BLOCKED)
+    return (a ^ b) >> _BITS == _NONE and (a | b) & _BLOCKED == _NONE
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -163,29 +191,37 @@ def _grown(runs):
 
 
 @nb.njit(cache=True, nogil=True)
-def _maximal_runs(x, y, keys, head, following, x_first, least):
+def _meeting_seeds(y, keys, sieve):
+    """The positions of a text whose seeds stand in a table, and their slots."""
+    seeds = _seed_hashes(y)
+    at, slots = np.empty(seeds.size, np.int32), np.empty(seeds.size, np.int32)
+    mask = np.uint64(keys.size - 1)
+    count = 0
+    for j in range(seeds.size):
+        s = seeds[j]
+        if s == _NONE or not sieve[_sieve_place(sieve, s)]:
+            continue
+        slot = s & mask
+        while keys[slot] != _NONE and keys[slot] != s:
+            slot = (slot + np.uint64(1)) & mask
+        if keys[slot] == s:
+            at[count], slots[count] = j, slot
+            count += 1
+    return at, slots, count
+
+
+@nb.njit(cache=True, nogil=True)
+def _maximal_runs(x, y, at, slots, meeting, keys, head, following, x_first, least):
     """All maximal runs of equal tokens of at least ``least`` half words: rows (a, b, length, half words).
 
     The table is of x, which is text a if ``x_first`` and text b otherwise.
     """
     runs = np.empty((32, 4), np.int32)
     count = 0
-    seeds = _seed_hashes(y)
-    mask = np.uint64(keys.size - 1)
-    asked = np.zeros(0, np.int32)
-    covered = np.zeros(0, np.int32)
-    for j in range(seeds.size):
-        s = seeds[j]
-        if s == 0:
-            continue
-        slot = s & mask
-        while keys[slot] != 0 and keys[slot] != s:
-            slot = (slot + np.uint64(1)) & mask
-        if keys[slot] == 0:
-            continue
-        if asked.size == 0:  # most pairs that share a posting by chance never come here
-            asked = np.zeros(keys.size, np.int32)
-            covered = np.full(x.size + y.size + 1, -1, np.int32)
+    asked = np.zeros(keys.size, np.uint8)
+    covered = np.full(x.size + y.size + 1, -1, np.int32)
+    for m in range(meeting):
+        j, slot = at[m], slots[m]
         if asked[slot] >= OCCURRENCES:
             continue
         asked[slot] += 1
@@ -202,14 +238,13 @@ def _maximal_runs(x, y, keys, head, following, x_first, least):
                     stop_x += 1
                     stop_y += 1
                 covered[diagonal] = stop_y
-                length = stop_x - start_x
                 half_words = _half_words(x, start_x, stop_x) if x_first else _half_words(y, start_y, stop_y)
                 if half_words >= least:
                     if count == runs.shape[0]:
                         runs = _grown(runs)
                     runs[count, 0] = start_x if x_first else start_y
                     runs[count, 1] = start_y if x_first else start_x
-                    runs[count, 2], runs[count, 3] = length, half_words
+                    runs[count, 2], runs[count, 3] = stop_x - start_x, half_words
                     count += 1
             i = following[i]
     return runs, count
@@ -315,7 +350,7 @@ def _measure(rows, a, b, quote_least, each, measures):
             unit = a[rows[r, 0] + t]
             half_words = 2 - np.int64(unit & np.uint64(1))
             length += half_words
-            if unit & b[rows[r, 1] + t] & np.uint64(2):
+            if unit & b[rows[r, 1] + t] & np.uint64(2) != _NONE:
                 within += half_words
                 run = np.int64(0)
             else:
@@ -346,10 +381,14 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
     each = np.empty((max(16, 4 * pairs), 2), np.int32)
     total = 0
     keys, head, following = _seed_table(_seed_hashes(x))
-    table, stamps = np.zeros(0, np.uint64), np.zeros(0, np.int32)
+    sieve = _sieve(keys)
+    table, stamps, table_sieve = np.zeros(0, np.uint64), np.zeros(0, np.int32), sieve
     for c in range(pairs):
         y = ys[bounds[c] : bounds[c + 1]]
-        runs, count = _maximal_runs(x, y, keys, head, following, x_first[c], least)
+        at, slots, meeting = _meeting_seeds(y, keys, sieve)
+        count = 0
+        if meeting > 0:  # most pairs that share a posting by chance do not get here
+            runs, count = _maximal_runs(x, y, at, slots, meeting, keys, head, following, x_first[c], least)
         if count > 0:
             a, b = (x, y) if x_first[c] else (y, x)
             found = _tiles(a, b, runs, count, least)
@@ -363,6 +402,7 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
         if count > 0 or every:
             if table.size == 0:
                 table, _ = shingle_table(x, k)
+                table_sieve = _sieve(table)
                 stamps = np.full(table.size, -1, np.int32)
-            measures[c, 4] = _common(table, stamps, c, y, k)
+            measures[c, 4] = _common(table, table_sieve, stamps, c, y, k)
     return measures, rows[:total].copy(), each[:total].copy()

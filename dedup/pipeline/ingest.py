@@ -86,6 +86,7 @@ class Ingest:
         ready = await loop.run_in_executor(self._pool, prepare_batch, articles, self._room.parameters, now)
         with stage("record"):
             stored = await self._index.ingest([a for _, a in ready], now)
+        self._room.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})
         batch = Batch([_item(p, s) for (p, _), s in zip(ready, stored, strict=True)])
         await self._match(batch)
         await self._commit(batch)
@@ -172,7 +173,7 @@ class Ingest:
 
     async def _read_states(self, batch: Batch) -> None:
         """All carriers of the texts that decisions and answers speak of."""
-        wanted = {i.stored.text for i in batch.items if i.stored.text}
+        wanted = {i.stored.text for i in batch.items if i.stored.text and not i.stored.new_text}
         wanted |= {v.other.node.text for m in batch.matched.values() for v in m.found}
         missing = sorted(wanted - batch.states.keys())
         if missing:
@@ -293,7 +294,9 @@ class Ingest:
         texts = {i.stored.text for i in batch.items if i.stored.text and i.stored.outcome != "canceled"}
         placement = await self._room.placement(texts)
         alive = [t for t in sorted(texts) if t in placement.states and not placement.states[t].dead]
-        views = await self._room.clusters([placement.cluster(t) for t in alive], settled=changes is not None)
+        views = await self._room.clusters(
+            [placement.cluster(t) for t in alive], placement.states, settled=changes is not None
+        )
         by_text = dict(zip(alive, views, strict=True))
         return [await self._answer(batch, item, by_text, changes or []) for item in batch.items]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dedup.candidates import Placed, Survey, survey, texts_in, usable_tokens
+from dedup.candidates import Neighbors, Placed, Survey, survey, texts_in, usable_tokens
 from dedup.cluster import Edge
 from dedup.index.redis_index import posting_bytes
 from dedup.observability import stage
@@ -69,7 +69,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What one text met. ``furniture`` is packed as stored, ``changed`` (posting index, source)."""
+    """What one text met: ``furniture`` packed as stored, ``changed`` (posting index, source), ``near`` as surveyed."""
 
     asking: Asking
     own: ComparableText
@@ -77,7 +77,7 @@ class Matched:
     candidates: int
     found: list[Verified]
     changed: list[tuple[int, int]]
-    placed: list[Placed]
+    near: Neighbors
 
     def edges(self) -> list[tuple[int, int, Edge]]:
         """The edges to store: other text, its revision, edge."""
@@ -155,20 +155,20 @@ class Matcher:
 
     async def match(self, asking: Sequence[Asking]) -> list[Matched]:
         """Survey the posting lists of every text, verify all candidates."""
-        named = [texts_in(a.lists) for a in asking]
-        wanted = np.unique(np.concatenate(named)) if named else np.empty(0, np.uint32)
+        if not asking:
+            return []
+        named = texts_in(np.concatenate([a.lists for a in asking]))
         with stage("read_texts"):
-            states = await self.index.texts(wanted.tolist())
+            states = await self.index.texts(named.tolist())
         # a dead text counts as furniture does until it is taken out of its lists, which reckons it anew
-        placed = {t: place(s) for t, s in states.items()}
-        surveys: list[Survey] = []
-        around: list[list[Placed]] = []
         with stage("survey"):
-            for a, texts in zip(asking, named, strict=True):
-                near = [placed[t] for t in texts.tolist() if t in placed]
-                own = Placed(a.text, a.source, int(a.published // _DAY))
-                surveys.append(survey(a.lists, near, own, len(a.sketch.postings)))
-                around.append(near)
+            near = Neighbors.of(map(place, states.values()))
+            surveys = [
+                survey(a.lists, near, _placed(a), len(a.sketch.postings))
+                if len(a.lists)
+                else Survey(np.zeros(len(a.sketch.postings), np.bool_), _NO_TEXTS, [])
+                for a in asking
+            ]
         chosen = [
             [states[t] for t in s.candidates.tolist() if t != a.text and self._may_meet(a, states[t])]
             for a, s in zip(asking, surveys, strict=True)
@@ -178,16 +178,14 @@ class Matcher:
         texts_by_number = await self._load(wanted_texts.values())
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._pool, self._verify_all, asking, surveys, chosen, around, texts_by_number
+            self._pool, self._verify_all, asking, surveys, chosen, near, texts_by_number
         )
 
     async def eligible(self, asking: Asking) -> set[int]:
         """The texts that a text may be compared with, without comparing them."""
-        named = texts_in(asking.lists).tolist()
-        states = await self.index.texts(named)
-        near = [place(states[t]) for t in named if t in states]
-        own = Placed(asking.text, asking.source, int(asking.published // _DAY))
-        found = survey(asking.lists, near, own, len(asking.sketch.postings))
+        states = await self.index.texts(texts_in(asking.lists).tolist())
+        near = Neighbors.of(map(place, states.values()))
+        found = survey(asking.lists, near, _placed(asking), len(asking.sketch.postings))
         return {t for t in found.candidates.tolist() if self._may_meet(asking, states[t])}
 
     def _may_meet(self, asking: Asking, other: TextState) -> bool:
@@ -201,7 +199,7 @@ class Matcher:
         asking: Sequence[Asking],
         surveys: Sequence[Survey],
         chosen: Sequence[Sequence[TextState]],
-        around: Sequence[list[Placed]],
+        near: Neighbors,
         texts: dict[int, ComparableText],
     ) -> list[Matched]:
         packed = [pack_furniture(s.furniture) for s in surveys]
@@ -212,9 +210,7 @@ class Matcher:
         # texts that ask together meet with the furniture that this very survey found
         texts = texts | {a.text: own for a, own in zip(asking, owns, strict=True) if a.text}
         out = []
-        for a, s, own, furniture, states, near in zip(
-            asking, surveys, owns, packed, chosen, around, strict=True
-        ):
+        for a, s, own, furniture, states in zip(asking, surveys, owns, packed, chosen, strict=True):
             name = a.id.encode()
             known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
             first = [name < state.id.encode() for state, _ in known]
@@ -299,6 +295,13 @@ class Matcher:
                     touched.add(member)
         touched.discard(own)
         return touched
+
+
+_NO_TEXTS: Final = np.empty(0, np.uint32)
+
+
+def _placed(asking: Asking) -> Placed:
+    return Placed(asking.text, asking.source, int(asking.published // _DAY))
 
 
 def place(state: TextState) -> Placed:

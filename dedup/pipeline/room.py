@@ -16,13 +16,14 @@ from dedup.pipeline.clusters import (
     decode_cluster,
     decode_story,
     describe,
+    describe_one,
     representative,
 )
 from dedup.pipeline.matching import Verified
 from dedup.verify import ComparableText, Evidence, to_match, to_passages, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dedup.cluster import Edge
     from dedup.index.records import ArticleRecord, TextState
@@ -71,6 +72,12 @@ class Room:
 
     # -- names -----------------------------------------------------------------------------------------
 
+    def learn(self, names: Mapping[int, str]) -> None:
+        """Remember ids by article number; a number keeps its id for life."""
+        self._names.update(names)
+        while len(self._names) > _NAMES_KEPT:
+            self._names.popitem(last=False)
+
     async def names(self, numbers: Iterable[int]) -> dict[int, str]:
         """Ids by article number, of deleted articles too; a number keeps its id for life."""
         wanted = set(numbers) - {0}
@@ -79,9 +86,7 @@ class Room:
         if missing:
             found = await self.index.ids(missing)
             known.update(found)
-            self._names.update(found)
-            while len(self._names) > _NAMES_KEPT:
-                self._names.popitem(last=False)
+            self.learn(found)
         return known
 
     async def record(self, article_id: str) -> ArticleRecord:
@@ -101,7 +106,7 @@ class Room:
 
     async def placement(self, texts: Iterable[int]) -> Placement:
         """Where texts stand now."""
-        states = await self.index.texts(sorted(set(texts) - {0}))
+        states = await self.index.texts(sorted(set(texts) - {0}), carriers=True)
         numbers = {s.cluster for s in states.values() if s.cluster}
         records = await self.settler.read_clusters(numbers)
         moved = {}
@@ -115,12 +120,16 @@ class Room:
         return Placement(states, records, moved)
 
     async def clusters(
-        self, wanted: Sequence[tuple[int, ClusterRecord | None]], *, settled: bool = True
+        self,
+        wanted: Sequence[tuple[int, ClusterRecord | None]],
+        known: Mapping[int, TextState] | None = None,
+        *,
+        settled: bool = True,
     ) -> list[Cluster]:
-        """Clusters as callers see them; those without a record are built from their one text."""
+        """Clusters as callers see them; those without a record are built from their one text, read if not ``known``."""
         built = []
         for number, record in wanted:
-            built.append((number, record or await self._alone(number)))
+            built.append((number, record or await self._alone(number, (known or {}).get(number))))
         numbers: set[int] = set()
         outlets: set[int] = set()
         for _, record in built:
@@ -156,10 +165,12 @@ class Room:
             agencies=tuple(record.agencies),
         )
 
-    async def _alone(self, text: int) -> ClusterRecord:
-        state = (await self.index.texts([text], carriers=True)).get(text)
+    async def _alone(self, text: int, state: TextState | None) -> ClusterRecord:
+        state = state or (await self.index.texts([text], carriers=True)).get(text)
         if state is None or state.dead:
             raise self.no_cluster(f"c{text}")
+        if len(state.node.carriers) == 1:
+            return describe_one(state.node)
         tied = representative([state.node]).candidates
         names = await self.names(c.number for c in tied) if len(tied) > 1 else {}
         return describe([state.node], 1, 0, (), names)
@@ -248,7 +259,7 @@ class Room:
     async def articles(self, records: Sequence[ArticleRecord]) -> list[StoredArticle]:
         """Stored articles as callers see them."""
         placement = await self.placement(r.text for r in records if r.text)
-        carriers = await self.index.texts(sorted({r.text for r in records if r.text}), carriers=True)
+        carriers = placement.states
         numbers = {c.number for s in carriers.values() for c in s.node.carriers[:MOST_CARRIERS]}
         names = await self.names(numbers | {r.decision[1] for r in records})
         out = []

@@ -20,7 +20,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from dedup.candidates import Placed, survey, texts_in
+from dedup.candidates import Neighbors, Placed, survey, texts_in
 from dedup.errors import DedupError
 from dedup.index.records import placed_source, placement_of
 from dedup.index.redis_index import TextCommit, posting_bytes
@@ -31,7 +31,10 @@ from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from dedup.index.records import ArticleRecord, TextState
     from dedup.index.redis_index import RedisIndex
@@ -89,8 +92,9 @@ class Sweeper:
             if rechecks:
                 await self._recheck(rechecks)
                 done = True
-            for text, entry in await self._index.waiting("shrink", BATCH):
-                await self._shrink(text, entry)
+            lost = await self._index.waiting("shrink", BATCH)
+            if lost:
+                await asyncio.gather(*(self._shrink(text, entry) for text, entry in lost))
                 done = True
             for text, _ in await self._index.waiting("dead", BATCH):
                 done = await self._bury(text) or done
@@ -108,34 +112,34 @@ class Sweeper:
         await self._index.finished("recheck", *gone)
         alive = [(states[t], entry) for t, entry in entries if t not in gone]
         records = await self._index.records([s.node.carriers[0].number for s, _ in alive])
-        asking, about = [], []
+        about = []
         for state, entry in alive:
             record = records.get(state.node.carriers[0].number)
             if record is None or record.article is None or record.text != state.node.text:
                 continue  # being replaced right now; the entry stays
-            one, sequence = await self._ask(state, record)
-            asking.append(one)
-            about.append((state, entry, sequence))
+            about.append((state, entry, record))
+        asked = await asyncio.gather(*(self._ask(state, record) for state, _, record in about))
+        asking = [one for one, _ in asked]
         matched = await self._matcher.match(asking)
         commits, touched = [], set()
-        for m, (state, entry, sequence) in zip(matched, about, strict=True):
+        for m, (state, entry, _), (_, sequence) in zip(matched, about, asked, strict=True):
             placement = placement_of(state.node.carriers[0])
             commits.append(
                 TextCommit(
                     state.node.text, state.revision, sequence, True, entry, m.furniture, placement, m.edges()
                 )
             )
-            touched |= self._moved(state, m.placed)
+            touched |= self._moved(state, m.asking.lists, m.near)
         await self._index.commit(commits, touched)
 
     @staticmethod
-    def _moved(state: TextState, near: Iterable[Placed]) -> set[int]:
+    def _moved(state: TextState, lists: NDArray[np.uint32], near: Neighbors) -> set[int]:
         """Texts whose furniture may have changed because this one now counts for another outlet or day."""
         current = placement_of(state.node.carriers[0])
         if state.placement == current:
             return set()
         outlets = {state.node.carriers[0].source, placed_source(state.placement)}
-        return {p.text for p in near if p.source in outlets and p.text != state.node.text}
+        return near.of_sources(lists, outlets) - {state.node.text}
 
     async def _ask(self, state: TextState, record: ArticleRecord) -> tuple[Asking, int]:
         tokens, made = self._sketch(record)
@@ -191,10 +195,10 @@ class Sweeper:
         _, made = self._sketch(record)
         lists = await self._index.forget(text, posting_bytes(made.postings))
         near = await self._index.texts(texts_in(lists).tolist())
-        placed = [place(s) for _, s in sorted(near.items())]
+        around = Neighbors.of(map(place, near.values()))
         carrier = state.node.carriers[0]
         own = Placed(text, carrier.source, int(carrier.published // _DAY))
-        seen = survey(lists, placed, own, len(made.postings), leaving=True)
+        seen = survey(lists, around, own, len(made.postings), leaving=True)
         touched = await self._matcher.members_of_sources(made, seen.changed, text)
-        await self._index.touch(touched | self._moved(state, placed))
+        await self._index.touch(touched | self._moved(state, lists, around))
         return True
