@@ -12,7 +12,7 @@ import gzip
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -89,20 +89,27 @@ def _pairs(articles: Sequence[Article]) -> Iterator[tuple[tuple[str, str], str]]
         if a.source and a.source == b.source:
             continue
         measures = oracle.compare(a, b)
-        if not _enough(measures):
+        if not _enough(measures.passages):
             continue
         kind = oracle.kind_of(measures)
         if kind is None:
             yield (a.id, b.id), BELOW
-        elif _enough(oracle.compare(replace(a, headline=""), replace(b, headline=""))):
+        elif _bodies_share_enough(a, b, measures):
             yield (a.id, b.id), GROUPS[kind]
         else:
             yield (a.id, b.id), HEADLINE
 
 
-def _enough(measures: oracle.Measures) -> bool:
-    long = sum(p.half_words for p in measures.passages if p.half_words >= 2 * PASSAGE_WORDS)
-    return long >= 2 * SHARED_WORDS
+def _enough(passages: Iterable[oracle.OraclePassage]) -> bool:
+    return sum(p.half_words for p in passages if p.half_words >= 2 * PASSAGE_WORDS) >= 2 * SHARED_WORDS
+
+
+def _bodies_share_enough(a: oracle.OracleArticle, b: oracle.OracleArticle, measures: oracle.Measures) -> bool:
+    first, second = len(a.headline), len(b.headline)
+    if _enough(p for p in measures.passages if p.start > first and p.other_start > second):
+        return True
+    # a passage that begins in a headline may take words that the bodies share, too
+    return _enough(oracle.compare(replace(a, headline=""), replace(b, headline="")).passages)
 
 
 def _sharing(ordered: Sequence[Article]) -> list[tuple[int, int]]:
