@@ -18,14 +18,16 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import grpc
+import redis.asyncio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dedup.config import Settings, split_address
 from dedup.embedded import EmbeddedValkey
-from dedup.errors import DedupError, InvalidArgument
+from dedup.errors import DedupError, InvalidArgument, StoreUnavailable
 from dedup.interceptors import CallInterceptor
 from dedup.observability import configure_logging, get_logger, serve_metrics
 from dedup.pipeline import Pipeline
@@ -135,6 +137,7 @@ async def running_server(
     Raises InvalidArgument for an address that cannot be bound, DataDirectoryLocked, StoreUnavailable and
     ParametersMismatch for the store. A port of 0 takes a free one.
     """
+    _check_store(settings)
     server = _Server(settings)
     async with AsyncExitStack() as stack:
         address = await server.listen()
@@ -146,7 +149,7 @@ async def running_server(
             url = await _start(store)
             stack.push_async_callback(asyncio.to_thread, store.stop)
             settings = settings.model_copy(update={"store": url})
-        pipeline = await open_pipeline(settings)
+        pipeline = await _open(open_pipeline, settings)
         stack.push_async_callback(pipeline.close)
         server.service.start(pipeline)
         await server.set_health(serving=True)
@@ -156,6 +159,39 @@ async def running_server(
         finally:
             watcher.cancel()
             await server.drain()
+
+
+def _check_store(settings: Settings) -> None:
+    """Raise InvalidArgument where the address of the store is none; it may hold a password and is not shown."""
+    if settings.embedded:
+        return
+    place = urlsplit(settings.store)
+    wrong = ""
+    try:
+        redis.asyncio.ConnectionPool.from_url(settings.store).make_connection()  # type: ignore[no-untyped-call]
+    except TypeError as error:
+        wrong = f"there is no option {str(error).rpartition(' ')[2]}"
+    except ValueError as error:
+        wrong = str(error).rstrip(".") if "connection URL" in str(error) else "host or port is malformed"
+    database = place.path.strip("/")
+    if not wrong and place.scheme != "unix" and database and not database.isdecimal():
+        wrong = f"the database must be a number, not {database!r}"
+    if wrong:
+        raise InvalidArgument(
+            f"option store: not the address of a store, redis://HOST:PORT/NUMBER: {wrong}", field="store"
+        )
+
+
+async def _open(open_pipeline: OpenPipeline, settings: Settings) -> Pipeline:
+    """The pipeline; that its store cannot serve is said with the address, which some failures lack."""
+    try:
+        return await open_pipeline(settings)
+    except StoreUnavailable as error:
+        place = urlsplit(settings.store)
+        if any(part and part in error.message for part in (place.hostname, place.path.rstrip("/"))):
+            raise
+        message = f"{error.message} ({settings.store_shown})"
+        raise StoreUnavailable(message, error.reason, **error.metadata) from error
 
 
 async def _start(store: EmbeddedValkey) -> str:

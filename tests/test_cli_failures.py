@@ -9,9 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import redis
 
 from dedup.cli import app, main
 from dedup.cli.console import percent, shorten, table_lines
+from dedup.embedded import EmbeddedValkey
+from dedup.index import keys
 from tests.cli_process import command, free_address, one_line, serving
 
 FERRY = Path(__file__).parents[1] / "seeds" / "en-ferry.jsonl"
@@ -51,6 +54,14 @@ def test_no_service_is_one_line(
         (["status", "--nonsense"], "--nonsense"),
         (["serve", "--listen", "nowhere"], "option listen: 'nowhere' is not HOST:PORT"),
         (["serve", "--store", "mysql://x"], "option store: "),
+        (["serve", "--store", "redis://[::1"], "option store: "),
+        (
+            ["serve", "--store", "redis://:hunter2@h:x7"],
+            "redis://HOST:PORT/NUMBER: host or port is malformed",
+        ),
+        (["serve", "--store", "redis://h/first"], "the database must be a number, not 'first'"),
+        (["serve", "--store", "redis://h/0?nonsense=1"], "there is no option 'nonsense'"),
+        (["serve", "--store", "redis://h/0?socket_timeout=x"], "Invalid value for 'socket_timeout'"),
         (["demo", "--seeds", "/nonexistent"], "no *.labels.json in /nonexistent"),
     ],
 )
@@ -59,7 +70,9 @@ def test_wrong_arguments_are_one_line(
 ) -> None:
     """A usage error is one line that says what is wrong, and status 1: 2 is kept for rejected lines."""
     assert main(arguments) == 1
-    assert message in one_line(capsys.readouterr().err)
+    error = one_line(capsys.readouterr().err)
+    assert message in error
+    assert "hunter2" not in error
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +117,77 @@ def test_serve_and_what_prevents_it(tmp_path: Path) -> None:
         assert "hunter2" not in secret
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_other_parameters_and_a_store_that_asks_for_a_password(tmp_path: Path) -> None:
+    """A collection of another release and a store behind a password: one line each, with what it is about."""
+    with EmbeddedValkey(tmp_path / "store") as store:
+        url = str(store.url)
+        with redis.Redis.from_url(url) as client:
+            client.sadd(keys.COLLECTIONS, "older")
+            client.hset(
+                f"{keys.prefix('older')}m",
+                mapping={"parameters": "{}", "fingerprint": "0123abcd-0", "created": "0"},
+            )
+            line = refused("--listen", free_address(), "--store", url)
+            assert "'older'" in line
+            assert "0123abcd-0" in line
+            client.config_set("requirepass", "hunter2")
+            line = refused("--listen", free_address(), "--store", url)
+            assert "authenticat" in line or "password" in line
+            wrong = url.replace("unix://", "unix://:hunter3@")
+            assert "hunter" not in refused("--listen", free_address(), "--store", wrong)
+
+
+def test_bad_lines_do_not_keep_good_ones_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each bad line is one report with file, line and reason; the others are stored; the service goes on."""
+    body = " ".join(f"word{number}" for number in range(30))
+
+    def line(**fields: object) -> bytes:
+        return json.dumps({"body": body, **fields}).encode()
+
+    cases: list[tuple[bytes, str]] = [
+        (line(id="a", headline="One"), ""),
+        (line(id="big", body="x" * (1 << 20) + "y"), "body is 1048577 bytes, over the limit of 1048576"),
+        (b'{"id":"b","body":"caf\xe9"}', "invalid UTF-8 at byte 22: 0xe9"),
+        (b'{"id":"b","body":"\\ud800"}', "body holds an unpaired surrogate, U+D800, at character 1"),
+        (line(id="\x01 \u2028/%", headline="a\0b", body=body.replace(" ", "\x07")), ""),
+        (line(id="token", body="x" * 100_000), ""),
+        (line(id="a", headline="One"), ""),
+        (line(id="a", headline="Two", body=f"{body} and what came after"), ""),
+        (b'{"id":"b","body":}', "malformed JSON at column 18: expecting value"),
+        (b"[" * 5000, "malformed JSON: nested too deeply"),
+        (b"[]", "not a JSON object but an array"),
+        (line(id=""), "id must not be empty"),
+        (line(id="i" * 513), "id is 513 bytes, over the limit of 512"),
+        (line(id="b", version=-1), "version must be from 0 to"),
+        (line(id="b", published="noon"), "published must be an RFC 3339 time"),
+        (line(id="last", headline="Three"), ""),
+    ]
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"\n".join(raw for raw, _ in cases))
+    listen = free_address()
+    with serving(listen, "--data-dir", tmp_path / "data"):
+        for _ in range(2):
+            assert main(["ingest", str(path), "--target", listen, "--json"]) == 2
+            out, err = capsys.readouterr()
+            expected = [f"{path}:{number}: {why}" for number, (_, why) in enumerate(cases, 1) if why]
+            assert [
+                reported.startswith(why) for reported, why in zip(err.splitlines(), expected, strict=True)
+            ]
+        good = sum(not why for _, why in cases)
+        assert sum(json.loads(out)["outcomes"].values()) == good
+        assert main(["ingest", str(path), "--target", listen, "--collection", "No Name"]) == 1
+        assert "a collection is named by" in capsys.readouterr().err.splitlines()[-1]
+        assert main(["status", "--target", listen, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["articles"] == 4
+        for arguments, status, message in (
+            (["clusters", "--collection", "none"], 1, "there is no collection 'none'"),
+            (["compare", "", "a"], 1, "an empty name is neither"),
+            (["compare", "i" * 400, "a"], 1, "has no article"),
+        ):
+            assert main([*arguments, "--target", listen]) == status
+            assert message in one_line(capsys.readouterr().err)
 
 
 def test_a_kept_store_answers_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,9 @@ def article_or_id(given: str, settings: Settings) -> Article | str:
         DedupError: the file holds no article, or more than one.
 
     """
-    if given != STDIN and not Path(given).is_file():
+    if not given:
+        raise InvalidArgument("name a file or an article; an empty name is neither")
+    if given != STDIN and not _is_file(given):
         return given
     lines = list(read_given(given, settings))
     if len(lines) != 1:
@@ -48,3 +50,10 @@ def article_or_id(given: str, settings: Settings) -> Article | str:
     if isinstance(outcome, DedupError):
         raise InvalidArgument(f"{lines[0].place}: {outcome.message}")
     return outcome
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except OSError:  # an id may be longer than a file's name can be
+        return False

@@ -170,7 +170,7 @@ class Collections:
         raw, stored, created = await self._store.call(
             "HMGET", f"{keys.prefix(name)}m", "parameters", "fingerprint", "created"
         )
-        if raw is None or stored is None:
+        if raw is None or stored is None or created is None:
             message = f"collection {name!r} has no parameters in the store"
             raise ParametersMismatch(message, collection=name)
         known = {f.name for f in fields(CollectionParameters)}
