@@ -119,7 +119,7 @@ async def _grow(
 
 def _probes(options: Options) -> int:
     """How many articles more are ingested, and how many asked for, to see single calls at a size."""
-    return min(options.count(quick=50, full=2000), 50 if options.quick else 2000)
+    return min(options.count(quick=40, full=2000), 2000)
 
 
 def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: Options) -> list[Step]:
@@ -129,8 +129,8 @@ def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: 
 
 def run(options: Options) -> Part:
     """Sizes, then the two difficult collections beside normal ones of the same size, then real short news."""
-    sizes = options.sizes or ((500, 2000) if options.quick else (10_000, 100_000, 1_000_000))
-    hot, footers = options.count(quick=200, full=5000), options.count(quick=200, full=50_000)
+    sizes = options.sizes or ((400, 1200) if options.quick else (10_000, 100_000, 1_000_000))
+    hot, footers = options.count(quick=100, full=5000), options.count(quick=100, full=50_000)
     more = 2 * _probes(options)
     steps = _grown("generated", corpus.stream(10**9), sizes, options)
     normal = {

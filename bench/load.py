@@ -18,7 +18,7 @@ from dedup.model import Article, CollectionParameters, ExportedArticle, Match, M
 BATCH: Final = 100
 IN_FLIGHT: Final = 4
 CALLERS: Final = 32
-_SETTLE_SECONDS: Final = 600.0
+_SETTLE_SECONDS: Final = 1800.0
 
 
 async def prepare(

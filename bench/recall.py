@@ -108,8 +108,8 @@ def run(options: Options) -> Found:
         }
         below, headline = counts[brute.BELOW], counts[brute.HEADLINE]
         notes.append(
-            f"{name}: {len(articles)} articles. Beside these, {below} pairs share as much but less than a tenth of "
-            f"either text, which is no match, and {headline} share it in their headlines, which the index leaves out"
+            f"{name}: {len(articles)} articles. Beside these, {below} pairs share as much but are no match by "
+            f"definition, and {headline} share it only with their headlines, which the index leaves out"
         )
     grid = Grid(
         f"Recall of pairs: {PAIRS}",
