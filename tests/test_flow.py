@@ -108,6 +108,7 @@ def test_layouts_are_spelled_alike() -> None:
         ("HEAD", keys.HEAD.size),
         ("DECISION", keys.DECISION.size),
         ("CARRIER", keys.CARRIER.size),
+        ("EDGE", keys.EDGE.size),
     ):
         assert f"local {name} = {size} " in source
 

@@ -29,7 +29,7 @@ finds all it needs on one node of a cluster. After the prefix:
 
 The three tables grow by linear hashing, one bucket at a time, so that buckets keep the store's compact
 encoding at any size (up to ``LOAD`` entries on average, common.lua). Numbers are little-endian. ``HEAD``,
-``DECISION``, ``CARRIER`` are also spelled in common.lua; a test compares them.
+``DECISION``, ``CARRIER``, ``EDGE`` are also spelled in common.lua; a test compares them.
 """
 
 from __future__ import annotations

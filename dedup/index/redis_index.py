@@ -5,6 +5,7 @@ A batch is one script call; nothing here loops over round trips. See :mod:`dedup
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,44 @@ if TYPE_CHECKING:
 
 #: Keys asked for in one command.
 _CHUNK: Final = 500
+# Many values go to a script in one argument, in the layouts that ingest.lua and commit.lua spell out: commands of
+# many arguments cost redis-py more than the store needs to read one.
+_ARRIVAL: Final = struct.Struct("<12s1s8sddB16s29sIII")
+_COMMIT: Final = struct.Struct("<IIdBIII")
+_EDGE_TO: Final = struct.Struct("<II")
+
+
+def _packed(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def _pack_arrival(a: Arrival) -> bytes:
+    name = a.id.encode()
+    head = _ARRIVAL.pack(
+        a.name_hash,
+        b"c" if a.canceled else b"u",
+        a.content,
+        -1.0 if a.version is None else a.version,
+        -1.0 if a.version_time is None else a.version_time,
+        keys.FLAG_COMPARABLE if a.comparable else 0,
+        a.digest,
+        a.carrier,
+        len(name),
+        len(a.postings),
+        len(a.payload),
+    )
+    return b"".join((head, name, a.postings, a.payload))
+
+
+def _pack_commit(c: TextCommit) -> list[bytes]:
+    recheck, furniture = c.recheck.encode(), c.furniture or b""
+    known = (1 if c.replace else 0) | (2 if c.furniture is not None else 0)
+    sequence = -1.0 if c.sequence is None else c.sequence
+    sizes = (len(recheck), len(furniture), len(c.placement))
+    parts = [_COMMIT.pack(c.text, c.revision, sequence, known, *sizes), recheck, furniture, c.placement]
+    parts.append(_packed([len(c.edges)]))
+    parts += [_EDGE_TO.pack(other, revision) + encode_edge(edge) for other, revision, edge in c.edges]
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +139,9 @@ class RedisIndex:
 
     async def ingest(self, arrivals: Sequence[Arrival], now: float) -> list[Stored]:
         """Store articles in order; what happened to each."""
-        arguments: list[Argument] = [int(now * 1000), self._landmarks]
-        for a in arrivals:
-            arguments += (
-                a.name_hash,
-                a.id,
-                "c" if a.canceled else "u",
-                a.content,
-                "" if a.version is None else a.version,
-                "" if a.version_time is None else repr(a.version_time),
-                keys.FLAG_COMPARABLE if a.comparable else 0,
-                a.digest,
-                a.carrier,
-                a.postings,
-                a.payload,
-            )
-        return [self._stored(answer) for answer in await self._run("ingest", *arguments)]
+        batch = b"".join(map(_pack_arrival, arrivals))
+        answers = await self._run("ingest", int(now * 1000), self._landmarks, batch)
+        return [self._stored(answer) for answer in answers]
 
     @staticmethod
     def _stored(answer: list[Any]) -> Stored:
@@ -133,25 +159,13 @@ class RedisIndex:
         decisions: Sequence[tuple[int, bytes]] = (),
     ) -> tuple[set[int], set[int]]:
         """Write edges, furniture and decisions; the texts refused (queued again) and the articles decided now."""
-        arguments: list[Argument] = [len(texts)]
-        for c in texts:
-            arguments += (
-                c.text,
-                c.revision,
-                "" if c.sequence is None else c.sequence,
-                int(c.replace),
-                c.recheck,
-                "-" if c.furniture is None else c.furniture,
-                c.placement,
-                len(c.edges),
-            )
-            for other, revision, edge in c.edges:
-                arguments += (other, revision, encode_edge(edge))
         moved = list(touched)
-        arguments += (len(moved), *moved)
-        for number, decision in decisions:
-            arguments += (number, decision)
-        refused, decided = await self._run("commit", *arguments)
+        parts = [_packed([len(texts), len(moved), len(decisions)])]
+        for c in texts:
+            parts += _pack_commit(c)
+        parts.append(_packed(moved))
+        parts += [struct.pack(f"<II{len(raw)}s", number, len(raw), raw) for number, raw in decisions]
+        refused, decided = await self._run("commit", b"".join(parts))
         return set(refused), set(decided)
 
     async def cut(self, text: int, entry: str, sequence: int, others: Iterable[int]) -> None:
@@ -185,7 +199,7 @@ class RedisIndex:
         found = {}
         for start in range(0, len(numbers), _CHUNK):
             chunk = numbers[start : start + _CHUNK]
-            answer = await self._run("texts", "all" if carriers else "first", *chunk)
+            answer = await self._run("texts", "all" if carriers else "first", _packed(chunk))
             for number, fields in zip(chunk, answer, strict=True):
                 state = decode_text(number, fields)
                 if state is not None:
@@ -215,7 +229,7 @@ class RedisIndex:
         found = {}
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            for text, raw in zip(chunk, await self._run("edges", *chunk), strict=True):
+            for text, raw in zip(chunk, await self._run("edges", _packed(chunk)), strict=True):
                 if raw:
                     found[text] = decode_edges(text, raw)
         return found
@@ -234,7 +248,7 @@ class RedisIndex:
         found = {}
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            for number, name in zip(chunk, await self._run("ids", *chunk), strict=True):
+            for number, name in zip(chunk, await self._run("ids", _packed(chunk)), strict=True):
                 if name:
                     found[number] = name.decode()
         return found

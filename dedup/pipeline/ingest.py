@@ -188,20 +188,30 @@ class Ingest:
             if not item.stored.new_text or matched is None:
                 continue
             item.matched = matched
-            commits.append(
-                TextCommit(
-                    item.stored.text,
-                    item.stored.revision,
-                    item.stored.sequence,
-                    False,
-                    "",
-                    matched.furniture or None,
-                    b"",
-                    matched.edges(),
-                )
-            )
+            commits.append(_to_commit(item.stored, matched))
             if matched.changed:
                 touched |= await self._room.matcher.touched_by(matched)
+        decisions = await self._decide_all(batch)
+        if not (commits or touched or decisions):
+            return
+        with stage("commit"):
+            refused, decided = await self._index.commit(commits, touched, decisions)
+        for item in batch.items:
+            if item.decision is not None and item.stored.number not in decided and not item.decided:
+                await self._read_decision(item)
+        self._keep(batch, commits, refused)
+        if refused or touched:
+            self._room.sweeper.wake()
+
+    def _keep(self, batch: Batch, commits: Sequence[TextCommit], refused: set[int]) -> None:
+        """Keep the texts that came, as the store has them now: storing furniture moved the revision on."""
+        for c in commits:
+            if c.text not in refused:
+                moved = 1 if c.furniture else 0
+                self._room.matcher.keep(c.text, c.revision + moved, batch.matched[c.text].own)
+
+    async def _decide_all(self, batch: Batch) -> list[tuple[int, bytes]]:
+        """The decisions to store, by article number; empty for articles that only cease to be pending."""
         decisions = []
         first: dict[int, Item] = {}
         with stage("decide"):
@@ -214,15 +224,7 @@ class Ingest:
                     decisions.append((item.stored.number, raw))
                 elif item.stored.text:
                     decisions.append((item.stored.number, b""))
-        if not (commits or touched or decisions):
-            return
-        with stage("commit"):
-            refused, decided = await self._index.commit(commits, touched, decisions)
-        for item in batch.items:
-            if item.decision is not None and item.stored.number not in decided and not item.decided:
-                await self._read_decision(item)
-        if refused or touched:
-            self._room.sweeper.wake()
+        return decisions
 
     async def _read_decision(self, item: Item) -> None:
         """Somebody else decided about the article first: theirs stands."""
@@ -372,6 +374,19 @@ class Ingest:
         ]
         names = await self._room.names(numbers)
         return tuple(names[n] for n in numbers if n in names and n != stored.number)
+
+
+def _to_commit(stored: Stored, matched: Matched) -> TextCommit:
+    return TextCommit(
+        text=stored.text,
+        revision=stored.revision,
+        sequence=stored.sequence,
+        replace=False,
+        recheck="",
+        furniture=matched.furniture or None,
+        placement=b"",
+        edges=matched.edges(),
+    )
 
 
 def _item(prepared: Prepared, stored: Stored) -> Item:

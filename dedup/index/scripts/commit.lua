@@ -1,11 +1,34 @@
 -- Write what verification found: edges of texts, furniture, decisions of articles.
--- ARGV: number of texts; for each: text, revision it was read at, sequence of its look-up ('' none), replace (0/1),
--- sequence of the recheck it answers ('' none), furniture ('-' unchanged), placement ('' unchanged), number of edges, then per edge:
--- other text, its revision, value. Then a count and texts whose furniture changed, then pairs of article number
--- and decision.
+-- ARGV: one after another, numbers of 4 bytes: how many texts, touched texts and decisions follow; then
+--   texts, each: number, revision it was read at, sequence of its look-up (a double, -1 none), 1 to replace + 2 if furniture is
+--     given, lengths of the three that follow: sequence of the recheck it answers ('' none), furniture, placement ('' unchanged);
+--     then how many edges, each: other text, its revision, value (EDGE bytes);
+--   texts whose furniture changed;
+--   decisions: article number, length, decision ('' none).
 -- Answer: {texts whose commit was refused and will be verified again, articles decided now}
 local refused, decided = {}, {}
-local p = 2
+local batch, at = ARGV[1], 13
+local commits, touched, decisions = unpack_struct('<I4I4I4', batch)
+
+local function take(size)
+  at = at + size
+  return sub(batch, at - size, at - 1)
+end
+
+local function read_commit()
+  local c, known, recheck, furniture, placement, edges = {edges = {}}, nil, nil, nil, nil, nil
+  c.t, c.revision, c.seen, known, recheck, furniture, placement, at = unpack_struct('<I4I4dBI4I4I4', batch, at)
+  c.recheck, c.furniture, c.placement = take(recheck), take(furniture), take(placement)
+  c.replace = known % 2 == 1
+  if known < 2 then c.furniture = nil end
+  edges, at = unpack_struct('<I4', batch, at)
+  for i = 1, edges do
+    local o, revision, value
+    o, revision, value, at = unpack_struct('<I4I4c' .. EDGE, batch, at)
+    c.edges[i] = {o, revision, value}
+  end
+  return c
+end
 
 local function remove_edge(t, o)
   call('HDEL', base .. 'e' .. t, packed(o))
@@ -14,31 +37,27 @@ local function remove_edge(t, o)
 end
 
 local function shrink_if(t, evicted, seen)
-  if evicted and seen ~= '' and tonumber(evicted) > tonumber(seen) then queue('shrink', t) end
+  if evicted and seen >= 0 and tonumber(evicted) > seen then queue('shrink', t) end
 end
 
 -- First furniture, which others' edges rest on: where it changes the revision moves on, and an edge of this very
 -- call, verified with the new furniture, names the revision before.
 local texts, moved = {}, {}
-for _ = 1, tonumber(ARGV[1]) do
-  local c = {
-    t = ARGV[p], revision = ARGV[p + 1], seen = ARGV[p + 2], replace = ARGV[p + 3] == '1',
-    recheck = ARGV[p + 4], edges = tonumber(ARGV[p + 7]), first = p + 8,
-  }
-  local furniture, placement = ARGV[p + 5], ARGV[p + 6]
-  p = p + 8 + 3 * c.edges
+for _ = 1, commits do
+  local c = read_commit()
+  local furniture, placement = c.furniture, c.placement
   local key = base .. 't' .. c.t
   local state = call('HMGET', key, 'v', 'ev', 'x', 'f')
   if not state[1] or state[3] then
     if c.recheck ~= '' then call('ZREM', base .. 'recheck', c.t) end
-  elseif state[1] ~= c.revision then
+  elseif tonumber(state[1]) ~= c.revision then
     queue('recheck', c.t)
-    refused[#refused + 1] = tonumber(c.t)
+    refused[#refused + 1] = c.t
   else
     c.evicted = state[2]
     if placement ~= '' then call('HSET', key, 'p', placement) end
     texts[#texts + 1] = c
-    if furniture ~= '-' and furniture ~= (state[4] or '') then
+    if furniture and furniture ~= (state[4] or '') then
       if furniture == '' then call('HDEL', key, 'f') else call('HSET', key, 'f', furniture) end
       call('HINCRBY', key, 'v', 1)
       moved[c.t] = true
@@ -48,12 +67,12 @@ end
 
 for _, c in ipairs(texts) do
   local t = c.t
-  local t4 = packed(tonumber(t))
+  local t4 = packed(t)
   local changed, again = false, false
-  if c.replace or c.edges > 0 then call('HSET', base .. 't' .. t, 'w', next_sequence()) end
+  if c.replace or #c.edges > 0 then call('HSET', base .. 't' .. t, 'w', next_sequence()) end
   if c.replace then
     local keep = {}
-    for e = 1, c.edges do keep[packed(tonumber(ARGV[c.first + 3 * e - 3]))] = true end
+    for _, edge in ipairs(c.edges) do keep[packed(edge[1])] = true end
     for _, o in ipairs(call('HKEYS', base .. 'e' .. t)) do
       if not keep[o] then
         if written_since(number(o), c.seen) then again = true
@@ -64,15 +83,14 @@ for _, c in ipairs(texts) do
       end
     end
   end
-  for e = 1, c.edges do
-    local at = c.first + 3 * e - 3
-    local o, o_revision, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  for _, edge in ipairs(c.edges) do
+    local o, o_revision, value = edge[1], edge[2], edge[3]
     local other = call('HMGET', base .. 't' .. o, 'v', 'ev', 'x')
     if other[1] and not other[3] then
       local current = tonumber(other[1]) - (moved[o] and 1 or 0)
-      if current ~= tonumber(o_revision) then again = true
+      if current ~= o_revision then again = true
       else
-        local o4 = packed(tonumber(o))
+        local o4 = packed(o)
         if call('HGET', base .. 'e' .. t, o4) ~= value then
           call('HSET', base .. 'e' .. t, o4, value)
           call('HSET', base .. 'e' .. o, t4, value)
@@ -86,17 +104,16 @@ for _, c in ipairs(texts) do
   if changed then dirty(t) end
   if again then
     queue('recheck', t)
-    refused[#refused + 1] = tonumber(t)
+    refused[#refused + 1] = t
   elseif c.recheck ~= '' and call('ZSCORE', base .. 'recheck', t) == c.recheck then
     call('ZREM', base .. 'recheck', t)
   end
 end
-local touched = tonumber(ARGV[p])
-for i = p + 1, p + touched do touch(ARGV[i]) end
-p = p + 1 + touched
-while p <= #ARGV do
-  local n, decision = ARGV[p], ARGV[p + 1]
-  p = p + 2
+for _, t in ipairs(numbers(take(4 * touched))) do touch(t) end
+for _ = 1, decisions do
+  local n, size
+  n, size, at = unpack_struct('<I4I4', batch, at)
+  local decision = take(size)
   local key = base .. 'a' .. n
   local head = call('GETRANGE', key, 0, 7)
   if #head == 8 then
@@ -104,7 +121,7 @@ while p <= #ARGV do
     if decision ~= '' and bit.band(flags, FLAG_DECIDED) == 0 then
       call('SETRANGE', key, HEAD, decision)
       call('SETRANGE', key, 4, packed(flags + FLAG_DECIDED))
-      decided[#decided + 1] = tonumber(n)
+      decided[#decided + 1] = n
     end
   end
   call('ZREM', base .. 'pending', n)

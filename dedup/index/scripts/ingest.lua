@@ -1,22 +1,15 @@
 -- Store a batch of articles: name, record, text, postings; answer, for each, what happened and whom it meets.
--- ARGV: time (ms), landmarks of a posting, then 11 arguments an article:
---   1 hash of the id (12 bytes)   2 id                      3 'u' usable or 'c' canceled
---   4 content hash (8)            5 version ('' none)       6 version time ('' none)
---   7 flags ('1' comparable)      8 digest of the body (16) 9 carrier without its number (29)
---   10 postings, 6 bytes each     11 payload of the record
+-- ARGV: time (ms), landmarks of a posting, then articles one after another, each
+--   hash of the id (12 bytes), 'u' usable or 'c' canceled, content hash (8), version and version time (doubles, -1 none),
+--   flags (1 comparable), digest of the body (16), carrier without its number, lengths of what follows: the id,
+--   postings, 6 bytes each, and the payload of the record.
 -- Answer for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges,
 -- sequence}; a landmark pushed out after that sequence may still stand among the texts found
 local now, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local names, digests, postings = open_table('n'), open_table('d'), open_table('p')
 
-local function add_posting(index, field, t4, digest)
-  local key = bucket(postings, field)
+local function add_posting(index, key, field, t4, digest)
   local v = call('HGET', key, field)
-  if not v then
-    call('HSET', key, field, t4)
-    postings.e = postings.e + 1
-    return nil
-  end
   if #v > 1 and #v < SHORT then
     call('HSET', key, field, v .. t4)
     return entry(index, v, '', 0)
@@ -68,11 +61,14 @@ local function new_text(digest, id, carrier, blob)
   table_set(digests, digest, t4)
   postings.changed = true
   local found = {}
-  local index = 0
+  local fresh = 0
   for i = 1, #blob, 6 do
-    found[#found + 1] = add_posting(index, sub(blob, i, i + 5), t4, digest)
-    index = index + 1
+    local field = sub(blob, i, i + 5)
+    local key = bucket(postings, field)
+    if call('HSETNX', key, field, t4) == 1 then fresh = fresh + 1
+    else found[#found + 1] = add_posting((i - 1) / 6, key, field, t4, digest) end
   end
+  postings.e = postings.e + fresh
   return t, table.concat(found)
 end
 
@@ -133,17 +129,20 @@ local function unlink(t, n, record)
 end
 
 local function older(new_version, new_time, version, time)
-  if new_version ~= '' and version >= 0 then return tonumber(new_version) < version end
-  if new_time ~= '' and time >= 0 then return tonumber(new_time) < time end
+  if new_version >= 0 and version >= 0 then return new_version < version end
+  if new_time >= 0 and time >= 0 then return new_time < time end
   return false
 end
 
 sequence = tonumber(call('HGET', COUNTERS, 'seq') or 0)
 local answers = {}
-for a = 3, #ARGV, 11 do
-  local hash, id, status, content = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
-  local version, version_time, flags = ARGV[a + 4], ARGV[a + 5], tonumber(ARGV[a + 6])
-  local digest, carrier, blob, payload = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9], ARGV[a + 10]
+local batch, at = ARGV[3], 1
+while at <= #batch do
+  local hash, status, content, v, vt, flags, digest, carrier, id, blob, payload
+  hash, status, content, v, vt, flags, digest, carrier, id, blob, payload, at =
+    unpack_struct('<c12c1c8ddBc16c' .. (CARRIER - 4) .. 'I4I4I4', batch, at)
+  id, blob, payload, at = sub(batch, at, at + id - 1), sub(batch, at + id, at + id + blob - 1),
+    sub(batch, at + id + blob, at + id + blob + payload - 1), at + id + blob + payload
   local answer
   local n = call('HGET', bucket(names, hash), hash)
   local record, old_text, old_flags, old_content, old_version, old_time, arrived
@@ -153,15 +152,13 @@ for a = 3, #ARGV, 11 do
     old_text, old_flags, old_content, old_version, old_time, arrived = unpack_struct('<I4I4c8ddd', record)
   end
   local alive = n and bit.band(old_flags, FLAG_TOMBSTONE) == 0
-  local v = version ~= '' and tonumber(version) or -1
-  local vt = version_time ~= '' and tonumber(version_time) or -1
 
   local function write(number_, text, decided, arrival)
     local head = pack('<I4I4c8dddc16', text, flags + decided, content, v, vt, arrival, digest)
     return head
   end
 
-  if n and older(version, version_time, old_version, old_time) then
+  if n and older(v, vt, old_version, old_time) then
     answer = {'stale', n, old_text, sub(record, 1, HEAD + DECISION), 0, 0, 0, '', {}}
   elseif status == 'c' then
     local edges = {}
