@@ -192,7 +192,13 @@ def _plots(steps: list[Step]) -> tuple[Plot, ...]:
 
     def plot(name: str, title: str, y: str, **series: Any) -> Plot:
         return Plot(
-            name, title, y, sizes, {k.replace("_", " "): tuple(v) for k, v in series.items()}, log_x=True
+            name,
+            title,
+            y,
+            sizes,
+            {k.replace("_", " "): tuple(v) for k, v in series.items()},
+            x_name="articles",
+            log_x=True,
         )
 
     return (

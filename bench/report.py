@@ -171,6 +171,8 @@ def _draw(plot: Plot, folder: Path) -> None:
             axes.plot(numbers, values, marker="o", label=name)
         if plot.log_x:
             axes.set_xscale("log")
+            axes.minorticks_off()
+        axes.set_xticks(numbers, [shown(int(number)) for number in numbers])
         axes.set_ylim(bottom=0)
         axes.set_xlabel(plot.x_name)
         axes.set_ylabel(plot.y)
