@@ -12,6 +12,7 @@ local EDGE = 33          -- bytes of an edge without its ends
 local FLAG_COMPARABLE, FLAG_TOMBSTONE, FLAG_DECIDED = 1, 2, 4
 local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
+local BUCKETS = 1024     -- buckets of an empty table; those without entries take no space
 
 local function number(s) return (unpack_struct('<I4', s)) end
 local function packed(n) return pack('<I4', n) end
@@ -38,7 +39,7 @@ local function open_table(name)
   local t = tables[name]
   if not t then
     local got = call('HMGET', COUNTERS, name .. 'k', name .. 'e')
-    t = {name = name, k = tonumber(got[1]) or 1, e = tonumber(got[2]) or 0, changed = false}
+    t = {name = name, prefix = base .. name, k = tonumber(got[1]) or BUCKETS, e = tonumber(got[2]) or 0, changed = false}
     t.p = 1
     while t.p * 2 <= t.k do t.p = t.p * 2 end
     tables[name] = t
@@ -46,13 +47,13 @@ local function open_table(name)
   return t
 end
 local function bucket(t, field)
-  local i = (unpack_struct('>I4', field)) % (2 * t.p)
+  local i = unpack_struct('>I4', field) % (2 * t.p)
   if i >= t.k then i = i - t.p end
-  return base .. t.name .. i
+  return t.prefix .. pack('>I4', i)
 end
 local function split(t)
   local fresh, double = t.k, 2 * t.p
-  local old_key, new_key = base .. t.name .. (t.k - t.p), base .. t.name .. fresh
+  local old_key, new_key = t.prefix .. pack('>I4', t.k - t.p), t.prefix .. pack('>I4', fresh)
   t.k = t.k + 1
   if t.k == double then t.p = t.k end
   local all = call('HGETALL', old_key)
@@ -70,10 +71,17 @@ local function split(t)
     call(unpack(gone))
   end
 end
+-- Split ahead of what is to come, while buckets are small.
+local function make_room(t, entries)
+  while t.e + entries > LOAD * t.k do
+    split(t)
+    t.changed = true
+  end
+end
 local function close_tables()
   for name, t in pairs(tables) do
     if t.changed then
-      while t.e > LOAD * t.k do split(t) end
+      make_room(t, 0)
       call('HSET', COUNTERS, name .. 'k', t.k, name .. 'e', t.e)
     end
   end
