@@ -8,7 +8,7 @@ finds all it needs on one node of a cluster. After the prefix:
 ``#``      hash     counters: ``a`` articles numbered, ``t`` texts and clusters numbered, ``s`` stories
                     numbered, ``articles`` and ``texts`` alive, ``seq`` events, and for each table T below
                     ``Tk`` its buckets and ``Te`` its entries
-``n<i>``   hash     names (``<i>`` is 4 bytes, most significant first): 12 bytes of XXH3-128 of the article id -> article number
+``n<i>``   hash     names: 12 bytes of XXH3-128 of the article id -> article number (``<i>``: 4 bytes, big-endian)
 ``d<i>``   hash     digests: 16 bytes of the normalized body -> text number
 ``p<i>``   hash     postings: 6 bytes -> texts, 4 bytes each, up to 16; then ``L`` and a key of its own
 ``l<p>``   string   a long posting list, 4 bytes a text

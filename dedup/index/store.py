@@ -72,6 +72,25 @@ class Store:
         except (redis.exceptions.RedisError, OSError) as error:
             raise translate(error) from error
 
+    async def run_each(
+        self, script: str, keys: Sequence[str], calls: Sequence[tuple[Argument, ...]]
+    ) -> list[Any]:
+        """Run a script several times in order, in one round trip; others may run in between. Answers in order."""
+        if len(calls) == 1:
+            return [await self.run(script, keys, *calls[0])]
+        name = _script_hash(script)
+        commands = [("EVALSHA", name, len(keys), *keys, *arguments) for arguments in calls]
+        answers = await self._pipelined(commands)
+        if any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
+            # it is loaded with the first that runs again; those that ran already are not run twice
+            for index, arguments in enumerate(calls):
+                if isinstance(answers[index], redis.exceptions.NoScriptError):
+                    answers[index] = await self.run(script, keys, *arguments)
+        for answer in answers:
+            if isinstance(answer, redis.exceptions.RedisError):
+                raise translate(answer) from answer
+        return answers
+
     async def call(self, *command: Argument) -> Any:
         """Run one command."""
         try:
@@ -81,13 +100,20 @@ class Store:
 
     async def pipeline(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
         """Run commands in one round trip, not as a transaction; answers in order."""
+        answers = await self._pipelined(commands)
+        for answer in answers:
+            if isinstance(answer, redis.exceptions.RedisError):
+                raise translate(answer) from answer
+        return answers
+
+    async def _pipelined(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
         if not commands:
             return []
         try:
             async with self._client.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)
-                return list(await pipe.execute())
+                return list(await pipe.execute(raise_on_error=False))
         except (redis.exceptions.RedisError, OSError) as error:
             raise translate(error) from error
 

@@ -28,7 +28,8 @@ def _repeats(sources, days, count, source):
 def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving):
     """Read posting lists: which are furniture, who may be compared, whose furniture changed.
 
-    ``lists`` uint32 is a sequence of entries (index, e, m, moved, e eligible texts, m landmarks); ``texts``,
+    ``lists`` uint32 is a sequence of entries (index, e, m, moved, e eligible texts, m landmarks; with landmarks and no
+    eligible texts the landmarks are these); ``texts``,
     ascending, with their sources and days are all texts in them that are alive; ``own`` is the asking text, which
     stands in no list of eligible texts. With ``leaving`` False the own text came in and ``moved`` is the landmark it
     pushed out; with True it went out and ``moved`` is the one that took its place.
@@ -96,7 +97,7 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
                 if before != _repeats(group_source, group_day, count, sources[moved_at]):
                     change_index[changes], change_source[changes] = index, sources[moved_at]
                     changes += 1
-        for q in range(p, p + e):
+        for q in range(p, p + (e if e > 0 else m)):
             at = np.searchsorted(texts, lists[q])
             if at < texts.size and texts[at] == lists[q] and not eligible[at] and not mine:
                 if count < 3 or not _repeats(group_source, group_day, count, sources[at]):

@@ -136,10 +136,16 @@ local function landmarks_of(members, limit)
   for i = #list, limit + 1, -1 do list[i] = nil end
   return list
 end
+local numbers_of = {}  -- the lists of a hot story mostly have the same landmarks
 local function landmark_numbers(marks)
-  local out = {}
-  for i = 1, #marks, 12 do out[#out + 1] = sub(marks, i + 8, i + 11) end
-  return table.concat(out)
+  local known = numbers_of[marks]
+  if not known then
+    local out = {}
+    for i = 1, #marks, 12 do out[#out + 1] = sub(marks, i + 8, i + 11) end
+    known = table.concat(out)
+    numbers_of[marks] = known
+  end
+  return known
 end
 local function without(members, m)
   for i = 1, #members, 4 do
@@ -148,8 +154,8 @@ local function without(members, m)
   return members
 end
 
--- One posting list as the caller needs it: index, how many texts the asking text may be compared with, how many
--- landmarks follow them (0: the list is not hot), the landmark pushed out (0: none).
+-- One posting list as the caller needs it: index, how many texts the asking text may be compared with (none with
+-- landmarks: these), how many landmarks follow them (0: the list is not hot), the landmark pushed out (0: none).
 local function entry(index, eligible, landmarks, evicted)
   return pack('<I4I4I4I4', index, #eligible / 4, #landmarks / 4, evicted) .. eligible .. landmarks
 end

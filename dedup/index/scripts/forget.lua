@@ -34,7 +34,7 @@ local function from_list(field)
     return entry(index, members, '', 0)
   end
   local numbers = landmark_numbers(marks)
-  return entry(index, numbers, numbers, promoted)
+  return entry(index, '', numbers, promoted)
 end
 
 for i = 1, #blob, 6 do

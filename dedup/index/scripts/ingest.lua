@@ -38,7 +38,7 @@ local function add_posting(index, key, field, t4, digest)
     if count == limit then call('SET', marks_key, marks) end
     call('APPEND', list, t4)
     local numbers = landmark_numbers(marks)
-    return entry(index, numbers, numbers, 0)
+    return entry(index, '', numbers, 0)
   end
   local members = call('GET', list)
   local evicted = sub(marks, -4)

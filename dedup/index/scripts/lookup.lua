@@ -15,7 +15,7 @@ local function on_arrival(members, marks)
   marks = marks or table.concat(landmarks_of(members(), limit))
   if not before(mine, sub(marks, -12)) then
     local numbers = landmark_numbers(marks)
-    return entry(index, numbers, numbers, 0)
+    return entry(index, '', numbers, 0)
   end
   local place = 1
   while before(sub(marks, place, place + 11), mine) do place = place + 12 end
@@ -33,7 +33,7 @@ local function from_list(field)
   local numbers = landmark_numbers(marks)
   local last = sub(marks, -12)
   if before(mine, last) or mine == last then return entry(index, without(members(), t4), numbers, 0) end
-  return entry(index, numbers, numbers, 0)
+  return entry(index, '', numbers, 0)
 end
 
 for i = 1, #blob, 6 do
