@@ -7,7 +7,7 @@ finds all it needs on one node of a cluster. After the prefix:
 ``m``      hash     parameters, fingerprint, time of creation
 ``#``      hash     counters: ``a`` articles numbered, ``t`` texts and clusters numbered, ``s`` stories
                     numbered, ``articles`` and ``texts`` alive, ``seq`` events, and for each table T below
-                    ``Tk`` its buckets and ``Te`` its entries
+                    ``Tk`` its buckets and ``Te`` its entries; ``z`` the dictionary to write payloads with
 ``n<i>``   hash     names: 12 bytes of XXH3-128 of the article id -> article number (``<i>``: 4 bytes, big-endian)
 ``d<i>``   hash     digests: 16 bytes of the normalized body -> text number
 ``p<i>``   hash     postings: 6 bytes -> texts, 4 bytes each, up to 16; then ``L`` and a key of its own
@@ -19,6 +19,7 @@ finds all it needs on one node of a cluster. After the prefix:
                     as a landmark, ``p`` outlet and time that its neighbors' furniture was last
                     reckoned with, ``w`` sequence of the last commit of its edges, ``x`` dead
 ``x<t>``   string   record that a dead text's postings are taken from
+``z<z>``   string   dictionary that payloads of records are compressed with
 ``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides
 ``c<c>``   string   cluster; only where it has several articles, links or a story
 ``s<s>``   string   story
@@ -38,7 +39,7 @@ import struct
 from typing import Final
 
 #: Format of everything above; part of the fingerprint.
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 
 COLLECTIONS: Final = "dedup:collections"
 

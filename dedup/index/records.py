@@ -1,28 +1,23 @@
 """What the index stores, as bytes and as values. Layouts stand in :mod:`dedup.index.keys`.
 
-Payloads are versioned: one byte of format, then a zstandard frame of a msgpack array. Nothing is pickled.
+Payloads are msgpack arrays, compressed by :mod:`dedup.index.codec`. Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import struct
-import threading
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import xxhash
-import zstandard
 
 from dedup.cluster import Carrier, Edge, TextNode
-from dedup.errors import StoreUnavailable
 from dedup.index import keys
+from dedup.index.codec import Codec
 from dedup.model import Article, Credit, CreditPlace, Decision, DecisionKind, MatchKind, PubStatus
 from dedup.provenance import agency_of_source
 
-_FORMAT: Final = 1
-_FORMAT_BYTE: Final = bytes((_FORMAT,))
-_COMPRESSION_LEVEL: Final = 3
 _LENGTH: Final = struct.Struct("<H")
 _PLACEMENT: Final = struct.Struct("<Qd")
 _AGENCIES: Final = (
@@ -60,15 +55,6 @@ class _Payload(msgspec.Struct, array_like=True):
     credits: list[tuple[str, int, str, int, int, bool]]
 
 
-class _Codecs(threading.local):
-    """One compressor and one decompressor a thread: making them costs more than using them once."""
-
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
-        self.decompressor = zstandard.ZstdDecompressor()
-
-
-_codecs: Final = _Codecs()
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Payload)
 
@@ -142,7 +128,7 @@ def name_hash(article_id: str) -> bytes:
     return xxhash.xxh3_128_digest(article_id.encode())[:12]
 
 
-def encode_payload(article: Article, words: int, credits: tuple[Credit, ...]) -> bytes:
+def encode_payload(article: Article, words: int, credits: tuple[Credit, ...], codec: Codec) -> bytes:
     """The variable part of a record."""
     payload = _Payload(
         article.headline,
@@ -157,15 +143,18 @@ def encode_payload(article: Article, words: int, credits: tuple[Credit, ...]) ->
         words,
         [(c.agency, int(c.place), c.text, c.start, c.end, c.in_byline_field) for c in credits],
     )
-    return _FORMAT_BYTE + _codecs.compressor.compress(_encoder.encode(payload))
+    return codec.encode(_encoder.encode(payload))
 
 
-def decode_record(number: int, raw: bytes) -> ArticleRecord:
-    """Read an article record.
+def payload_of(raw: bytes) -> bytes:
+    """The payload of an article record as stored, empty in a tombstone."""
+    at = keys.HEAD.size + keys.DECISION.size
+    (length,) = _LENGTH.unpack_from(raw, at)
+    return raw[at + 2 + length :]
 
-    Raises:
-        StoreUnavailable: the bytes are not of a format this release reads.
-    """
+
+def decode_record(number: int, raw: bytes, codec: Codec) -> ArticleRecord:
+    """Read an article record; raises what :meth:`Codec.decode` raises."""
     text, flags, _, version, version_time, arrival, digest = keys.HEAD.unpack_from(raw)
     decision = keys.DECISION.unpack_from(raw, keys.HEAD.size)
     at = keys.HEAD.size + keys.DECISION.size
@@ -176,7 +165,9 @@ def decode_record(number: int, raw: bytes) -> ArticleRecord:
     words = 0
     credits: tuple[Credit, ...] = ()
     if not tombstone:
-        article, words, credits = _decode_payload(name, raw[at + 2 + length :], version, version_time)
+        article, words, credits = _decode_payload(
+            name, codec.decode(raw[at + 2 + length :]), version, version_time
+        )
     return ArticleRecord(
         number=number,
         text=text,
@@ -198,10 +189,7 @@ def decode_record(number: int, raw: bytes) -> ArticleRecord:
 def _decode_payload(
     name: str, raw: bytes, version: float, version_time: float
 ) -> tuple[Article, int, tuple[Credit, ...]]:
-    if not raw or raw[0] != _FORMAT:
-        message = f"record of article {name!r} has a format this release does not read"
-        raise StoreUnavailable(message)
-    p = _decoder.decode(_codecs.decompressor.decompress(raw[1:]))
+    p = _decoder.decode(raw)
     article = Article(
         id=name,
         headline=p.headline,

@@ -5,14 +5,24 @@ A batch is one script call; nothing here loops over round trips. See :mod:`dedup
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dedup.errors import StoreUnavailable
 from dedup.index import keys
-from dedup.index.records import decode_edges, decode_record, decode_text, encode_edge, name_hash
+from dedup.index.codec import SAMPLES, Codec, UnknownDictionary
+from dedup.index.records import (
+    decode_edges,
+    decode_record,
+    decode_text,
+    encode_edge,
+    name_hash,
+    payload_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -143,6 +153,7 @@ class RedisIndex:
         self.store = store
         self.collection = collection
         self.prefix = keys.prefix(collection)
+        self.codec = Codec()
         self._landmarks = landmarks
 
     async def _run(self, script: str, *arguments: Argument) -> Any:
@@ -231,13 +242,20 @@ class RedisIndex:
             raw = await self.store.call("MGET", *(f"{self.prefix}a{n}" for n in chunk))
             for number, value in zip(chunk, raw, strict=True):
                 if value is not None:
-                    found[number] = decode_record(number, value)
+                    found[number] = await self._decoded(number, value)
         return found
 
     async def dead_record(self, text: int) -> ArticleRecord | None:
         """The record that a dead text's postings are taken from."""
         raw = await self.store.call("GET", f"{self.prefix}x{text}")
-        return None if raw is None else decode_record(0, raw)
+        return None if raw is None else await self._decoded(0, raw)
+
+    async def _decoded(self, number: int, raw: bytes) -> ArticleRecord:
+        try:
+            return decode_record(number, raw, self.codec)
+        except UnknownDictionary as missing:
+            await self._read_dictionary(missing.number)
+            return decode_record(number, raw, self.codec)
 
     async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
         """Edges by text; texts without any are left out."""
@@ -276,6 +294,34 @@ class RedisIndex:
     async def highest_text(self) -> int:
         """The last text number given."""
         return int(await self.store.call("HGET", f"{self.prefix}#", "t") or 0)
+
+    # -- dictionaries -------------------------------------------------------------------------------
+
+    async def _read_dictionary(self, number: int) -> None:
+        raw = await self.store.call("GET", f"{self.prefix}z{number}")
+        if raw is None:
+            message = f"dictionary {number} of collection {self.collection!r} is gone from the store"
+            raise StoreUnavailable(message)
+        self.codec.add(number, raw)
+
+    async def learn_dictionary(self) -> bool:
+        """Read the collection's dictionary, or train it where there are articles enough; whether there is one now."""
+        trained, texts, last = await self.store.call("HMGET", f"{self.prefix}#", "z", "texts", "a")
+        if trained is not None:
+            await self._read_dictionary(int(trained))
+            return True
+        if int(texts or 0) < 2 * SAMPLES:
+            return False
+        step = max(1, int(last) // SAMPLES)
+        names = [f"{self.prefix}a{n}" for n in range(1, int(last) + 1, step)]
+        stored = [payload_of(raw) for raw in await self.store.call("MGET", *names) if raw is not None]
+        made = await asyncio.to_thread(self.codec.train, filter(None, stored))
+        if made is None:
+            return False
+        await self.store.call("SET", f"{self.prefix}z1", made, "NX")  # of several servers one is first
+        await self.store.call("HSET", f"{self.prefix}#", "z", 1)
+        await self._read_dictionary(1)
+        return True
 
     # -- queues --------------------------------------------------------------------------------------
 

@@ -83,7 +83,9 @@ class Ingest:
         """Ingest articles in order; one answer each."""
         now = time.time()
         loop = asyncio.get_running_loop()
-        ready = await loop.run_in_executor(self._pool, prepare_batch, articles, self._room.parameters, now)
+        ready = await loop.run_in_executor(
+            self._pool, prepare_batch, articles, self._room.parameters, self._index.codec, now
+        )
         with stage("record"):
             stored = await self._index.ingest([a for _, a in ready], now)
         self._room.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})

@@ -16,6 +16,7 @@ from dedup.text import Tokens, tokenize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dedup.index.codec import Codec
     from dedup.model import Article, CollectionParameters, Credit
 
 
@@ -54,7 +55,7 @@ def prepare(article: Article, parameters: CollectionParameters) -> Prepared:
     return Prepared(article, tokens, digest, made, tokens.half_words() // 2, credits)
 
 
-def arrival(prepared: Prepared, now: float) -> Arrival:
+def arrival(prepared: Prepared, now: float, codec: Codec) -> Arrival:
     """The article as the index stores it."""
     article = prepared.article
     return Arrival(
@@ -68,17 +69,17 @@ def arrival(prepared: Prepared, now: float) -> Arrival:
         digest=prepared.digest,
         carrier=records.encode_carrier(article, now, prepared.words, prepared.credits),
         postings=posting_bytes(prepared.sketch.postings) if prepared.sketch is not None else b"",
-        payload=records.encode_payload(article, prepared.words, prepared.credits),
+        payload=records.encode_payload(article, prepared.words, prepared.credits, codec),
     )
 
 
 def prepare_batch(
-    articles: Sequence[Article], parameters: CollectionParameters, now: float
+    articles: Sequence[Article], parameters: CollectionParameters, codec: Codec, now: float
 ) -> list[tuple[Prepared, Arrival]]:
     """Prepare several articles; called in a worker thread."""
     out = []
     for article in articles:
         ready = prepare(article, parameters)
         with stage("pack"):
-            out.append((ready, arrival(ready, now)))
+            out.append((ready, arrival(ready, now, codec)))
     return out

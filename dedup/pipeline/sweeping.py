@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 #: Texts taken up in one pass over a queue.
 BATCH: Final = 64
+#: Seconds between two looks whether a collection has articles enough for a dictionary.
+LESSON_SECONDS: Final = 2.0
 _DAY: Final = 86400.0
 
 
@@ -64,6 +66,7 @@ class Sweeper:
         self._recovery = recovery_seconds
         self._finish = finish
         self._wake_settler = wake_settler
+        self._next_lesson = 0.0
         self._loop = Background("sweeping", index.collection, self._work)
 
     def start(self) -> None:
@@ -82,6 +85,10 @@ class Sweeper:
         while await self.sweep():
             self._wake_settler()
             await asyncio.sleep(0)
+        if time.monotonic() >= self._next_lesson:
+            self._next_lesson = time.monotonic() + LESSON_SECONDS
+            if await self._index.learn_dictionary():
+                self._next_lesson = float("inf")
         return None
 
     async def sweep(self) -> bool:

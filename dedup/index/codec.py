@@ -1,0 +1,87 @@
+"""Payloads of article records, compressed: zstandard frames (RFC 8878), with a dictionary of the collection's own.
+
+A dictionary is trained once, from the first articles of a collection, and lies in the store under its number; a payload
+names the number of the one it was written with, 0 for none, in two bytes before its frame. News in one language
+compresses by a tenth to a third better with one, and faster.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+import zstandard
+
+from dedup.errors import StoreUnavailable
+
+#: With a dictionary level 3 is the faster one; without, level 1 takes a third of the time for 1 % more bytes.
+_LEVEL: Final = {False: 1, True: 3}
+_HEAD: Final = struct.Struct("<BH")
+_FORMAT: Final = 1
+_NONE: Final = 0
+
+#: Bytes of a dictionary; from how many articles it is trained.
+DICTIONARY_BYTES: Final = 65_536
+SAMPLES: Final = 1000
+
+
+class UnknownDictionary(StoreUnavailable):
+    """A payload was written with a dictionary that has not been read yet."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"dictionary {number} of the collection has not been read")
+        self.number = number
+
+
+class Codec:
+    """Compresses and decompresses the payloads of one collection; from any thread."""
+
+    def __init__(self) -> None:
+        self._dictionaries: dict[int, zstandard.ZstdCompressionDict | None] = {_NONE: None}
+        self._local = threading.local()
+        self.current = _NONE
+
+    def add(self, number: int, raw: bytes) -> None:
+        """Learn a dictionary; the one with the highest number is written with."""
+        self._dictionaries[number] = zstandard.ZstdCompressionDict(raw)
+        self.current = max(self.current, number)
+
+    def encode(self, raw: bytes) -> bytes:
+        """A payload as stored."""
+        number = self.current
+        held: tuple[int, zstandard.ZstdCompressor] | None = getattr(self._local, "compressor", None)
+        if held is None or held[0] != number:  # making one costs more than using it
+            dictionary = self._dictionaries[number]
+            held = (number, zstandard.ZstdCompressor(_LEVEL[dictionary is not None], dict_data=dictionary))
+            self._local.compressor = held
+        return _HEAD.pack(_FORMAT, number) + held[1].compress(raw)
+
+    def decode(self, stored: bytes) -> bytes:
+        """The payload behind :meth:`encode`.
+
+        Raises:
+            UnknownDictionary: its dictionary is yet to be read.
+            StoreUnavailable: the bytes are not of a format this release reads.
+        """
+        if len(stored) < _HEAD.size or stored[0] != _FORMAT:
+            message = "an article record has a format this release does not read"
+            raise StoreUnavailable(message)
+        _, number = _HEAD.unpack_from(stored)
+        if number not in self._dictionaries:
+            raise UnknownDictionary(number)
+        held: dict[int, zstandard.ZstdDecompressor] | None = getattr(self._local, "decompressors", None)
+        if held is None:
+            held = self._local.decompressors = {}
+        if number not in held:
+            held[number] = zstandard.ZstdDecompressor(dict_data=self._dictionaries[number])
+        return held[number].decompress(stored[_HEAD.size :])
+
+    def train(self, stored: Iterable[bytes]) -> bytes | None:
+        """A dictionary for payloads like these; None where they are too few or too unlike. Takes about a second."""
+        samples: list[bytes | bytearray | memoryview] = [self.decode(payload) for payload in stored]
+        try:
+            return zstandard.train_dictionary(DICTIONARY_BYTES, samples).as_bytes()
+        except zstandard.ZstdError:
+            return None

@@ -1,0 +1,84 @@
+"""Payloads of records: what was written with or without a dictionary is read by every server; damage is typed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dedup.errors import StoreUnavailable
+from dedup.index import redis_index
+from dedup.index.codec import Codec, UnknownDictionary
+from dedup.model import Article
+from dedup.pipeline import sweeping
+from tests import data, flow
+
+
+def lines(count: int) -> list[bytes]:
+    """Texts that share phrases, as news in one language does."""
+    rng = random.Random(8)
+    phrases = [data.prose(rng, 6) for _ in range(60)]
+    return [" ".join(rng.choices(phrases, k=40)).encode() for _ in range(count)]
+
+
+def test_with_and_without_a_dictionary() -> None:
+    """Both are read after the dictionary is learned, from several threads; with it payloads are smaller."""
+    texts = lines(400)
+    codec = Codec()
+    plain = [codec.encode(text) for text in texts]
+    dictionary = codec.train(plain)
+    assert dictionary is not None
+    codec.add(1, dictionary)
+    with ThreadPoolExecutor(4) as pool:
+        packed = list(pool.map(codec.encode, texts))
+        assert list(pool.map(codec.decode, [*plain, *packed])) == texts + texts
+    assert sum(map(len, packed)) < 0.9 * sum(map(len, plain))
+
+
+def test_what_cannot_be_read_is_typed() -> None:
+    """A dictionary that is not known yet is named by its number; bytes of another format are refused."""
+    codec = Codec()
+    dictionary = codec.train([codec.encode(text) for text in lines(400)])
+    assert dictionary is not None
+    codec.add(7, dictionary)
+    stored = codec.encode(b"one two three")
+    with pytest.raises(UnknownDictionary) as caught:
+        Codec().decode(stored)
+    assert caught.value.number == 7
+    for damaged in (b"", b"\x09\x00\x00abc"):
+        with pytest.raises(StoreUnavailable):
+            codec.decode(damaged)
+
+
+def test_too_few_articles_train_nothing() -> None:
+    """A collection of a few articles goes on without a dictionary."""
+    codec = Codec()
+    assert codec.train([codec.encode(b"short")] * 3) is None
+
+
+async def test_a_collection_trains_its_dictionary_and_other_servers_read_it(
+    store_url: str, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From so many articles on payloads are written with it; what a second server reads is what was sent."""
+    monkeypatch.setattr(redis_index, "SAMPLES", 100)
+    monkeypatch.setattr(sweeping, "LESSON_SECONDS", 0.01)
+    rng = random.Random(9)
+    articles = [Article(f"a{i:03}", f"H{i}", data.prose(rng, 150), f"S{i}") for i in range(260)]
+    first = await flow.open_pipeline(store_url)
+    try:
+        await flow.ingest(first, collection, articles[:220])
+        room = await first._collections.get(collection)
+        async with asyncio.timeout(30):
+            while not room.index.codec.current:  # noqa: ASYNC110 - the sweeper looks by itself
+                await asyncio.sleep(0.05)
+        await flow.ingest(first, collection, articles[220:])
+        second = await flow.open_pipeline(store_url)
+        try:
+            for article in (articles[0], articles[250]):
+                assert (await second.get_article(collection, article.id)).article == article
+        finally:
+            await second.close()
+    finally:
+        await first.close()
