@@ -24,6 +24,7 @@ import redis
 import structlog
 from structlog.testing import LogCapture
 
+from dedup import embedded
 from dedup.embedded import EmbeddedValkey
 from dedup.errors import DedupError, ParametersMismatch, Reason, StoreUnavailable
 from dedup.index import keys
@@ -118,8 +119,11 @@ def _answers(server: Server) -> None:
 
 
 @pytest.fixture(params=["embedded", "redis-server"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    """One store after the other."""
+def server(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """One store after the other; the embedded one is down for four seconds when it was killed."""
+    monkeypatch.setattr(embedded, "RESTART_SECONDS", 2.0)
     if request.param == "embedded":
         with EmbeddedValkey(tmp_path) as store:
             made: Server = Embedded(store)
