@@ -9,9 +9,8 @@ from importlib.resources import files
 from typing import Any, Final
 
 import redis
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
-
-from bench.processes import info
 
 #: Names that a counter of compared pairs may have; the first that the server has is read.
 _CANDIDATES: Final = ("dedup_candidates", "dedup_comparisons", "dedup_verified_pairs", "dedup_compared_pairs")
@@ -31,13 +30,36 @@ class Total:
         return Total(self.times - earlier.times, self.seconds - earlier.seconds)
 
 
+#: Codes of calls that did not do what was asked.
+_FAILED: Final = ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+
+
+def info(connection: redis.Redis, section: str) -> dict[str, Any]:
+    """A section of INFO."""
+    found: Any = connection.info(section)
+    return dict(found)
+
+
+def _families(port: int) -> list[Metric]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return list(text_string_to_metric_families(answer.read().decode()))
+
+
+def failed_calls(port: int) -> dict[str, int]:
+    """Calls that the server has answered with a failure, by method and code."""
+    return {
+        f"{sample.labels['method']} {sample.labels['code']}": int(sample.value)
+        for family in _families(port)
+        for sample in family.samples
+        if sample.name == "dedup_calls_total" and sample.labels["code"] in _FAILED
+    }
+
+
 def read(port: int) -> dict[tuple[str, str], float]:
     """Samples of the server's metrics by name and value of their first label."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
     return {
         (sample.name, next(iter(sample.labels.values()), "")): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in _families(port)
         for sample in family.samples
         if not sample.name.endswith("_bucket")
     }

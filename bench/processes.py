@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import redis
 
+from bench import metrics
 from dedup.client import DedupClient
 from dedup.embedded import EmbeddedValkey
 
@@ -122,15 +123,9 @@ class StoreProcess:
             return used_memory(connection)
 
 
-def info(connection: redis.Redis, section: str) -> dict[str, Any]:
-    """A section of INFO."""
-    found: Any = connection.info(section)
-    return dict(found)
-
-
 def used_memory(connection: redis.Redis) -> int:
     """``used_memory`` less buffers of connections and of the append-only file, which come and go."""
-    found = info(connection, "memory")
+    found = metrics.info(connection, "memory")
     passing = int(found.get("mem_clients_normal", 0)) + int(found.get("mem_aof_buffer", 0))
     return int(found["used_memory"]) - passing
 
@@ -149,9 +144,14 @@ def fresh_store(fsync: Fsync = "everysec") -> Iterator[StoreProcess]:
 
 @contextmanager
 def fresh_stack(fsync: Fsync = "everysec") -> Iterator[Stack]:
-    """An empty store and a server on it, ready; both gone after the block."""
-    with fresh_store(fsync) as store, _server(store.url) as (process, target, metrics):
-        yield Stack(target, store.url, store.pid, process.pid, metrics)
+    """An empty store and a server on it, ready; both gone after the block.
+
+    Raises RuntimeError where calls failed in the block: the client sends some again, which no figure would show.
+    """
+    with fresh_store(fsync) as store, _server(store.url) as (process, target, port):
+        yield Stack(target, store.url, store.pid, process.pid, port)
+        if failed := metrics.failed_calls(port):
+            raise RuntimeError(f"calls failed while they were measured: {failed}")
 
 
 def _free_port() -> int:
@@ -162,7 +162,7 @@ def _free_port() -> int:
 
 @contextmanager
 def _server(url: str) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
-    port, metrics = _free_port(), _free_port()
+    port, metrics_port = _free_port(), _free_port()
     target = f"127.0.0.1:{port}"
     # Options of the user's own service must not reach this one; where compiled kernels are kept may.
     environment = {
@@ -170,14 +170,14 @@ def _server(url: str) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
         for name, value in os.environ.items()
         if not name.startswith("DEDUP_") or name == "DEDUP_KERNEL_CACHE_DIR"
     }
-    environment |= {"DEDUP_LOG_LEVEL": "warning", "DEDUP_METRICS_LISTEN": f"127.0.0.1:{metrics}"}
+    environment |= {"DEDUP_LOG_LEVEL": "warning", "DEDUP_METRICS_LISTEN": f"127.0.0.1:{metrics_port}"}
     command = [sys.executable, "-c", _BECOME_SERVER, str(os.getpid())]
     command += [sys.executable, "-m", "dedup.cli", "serve", "--listen", target, "--store", url]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         try:
             _wait(process, target)
-            yield process, target, metrics
+            yield process, target, metrics_port
         except BaseException:
             log.seek(0)
             sys.stderr.write(log.read()[-4000:].decode(errors="replace"))

@@ -13,7 +13,7 @@ from typing import Final
 
 from bench import corpus, load, metrics
 from bench.options import Options
-from bench.processes import Fsync, Stack, children, fresh_stack, info, memory, private
+from bench.processes import Fsync, Stack, children, fresh_stack, memory, private
 from bench.report import Cell, Grid, Part
 from dedup.client import AsyncDedupClient
 
@@ -62,12 +62,12 @@ def _rewrite(stack: Stack) -> _Peak:
         started = time.monotonic()
         store.bgrewriteaof()
         while time.monotonic() - started < _REWRITE_SECONDS:
-            found = info(store, "memory")
+            found = metrics.info(store, "memory")
             resident = memory(stack.store_pid, "VmRSS")["VmRSS"]
             peak.own_count = max(peak.own_count, int(found["used_memory"]))
             peak.resident = max(peak.resident, resident)
             peak.with_child = max(peak.with_child, resident + sum(map(private, children(stack.store_pid))))
-            state = info(store, "persistence")
+            state = metrics.info(store, "persistence")
             if not state["aof_rewrite_in_progress"] and not state.get("aof_rewrite_scheduled"):
                 break
             time.sleep(_SAMPLE_SECONDS)
@@ -116,7 +116,7 @@ async def _measure(stack: Stack, fsync: str, count: int) -> Measured:
 def _sizes(stack: Stack) -> tuple[int, int]:
     """The store's own count and its resident memory."""
     with stack.redis() as store:
-        return int(info(store, "memory")["used_memory"]), memory(stack.store_pid, "VmRSS")["VmRSS"]
+        return int(metrics.info(store, "memory")["used_memory"]), memory(stack.store_pid, "VmRSS")["VmRSS"]
 
 
 def _slowest(entries: list[metrics.Slow]) -> tuple[list[metrics.Slow], list[metrics.Slow]]:
