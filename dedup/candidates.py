@@ -43,13 +43,6 @@ class Neighbors:
     sources: NDArray[np.uint64]
     days: NDArray[np.int32]
 
-    @classmethod
-    def of(cls, placed: Iterable[Placed]) -> Neighbors:
-        """From texts in any order."""
-        rows = sorted((p.text, p.source, p.day) for p in placed)
-        texts, sources, days = zip(*rows, strict=True) if rows else ((), (), ())
-        return cls(np.array(texts, np.uint32), np.array(sources, np.uint64), np.array(days, np.int32))
-
     def of_sources(self, lists: NDArray[np.uint32], sources: Iterable[int]) -> set[int]:
         """The texts in ``lists`` that are these outlets'."""
         theirs = self.texts[np.isin(self.sources, np.array(list(sources), np.uint64))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dedup.errors import StoreUnavailable
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 class Coalescer:
     """Collects articles for up to ``wait`` seconds or until ``most`` are there, and ingests them as one batch.
 
-    Batches follow one another: while one is on its way the next one gathers, so that the busier the service
-    is, the larger its batches are.
+    Two batches are on their way at most, one of them often waiting for its clusters to settle; the next one gathers
+    meanwhile, so that the busier the service is, the larger its batches are.
     """
+
+    LANES: Final = 2
 
     def __init__(
         self, ingest: Callable[[Sequence[Article]], Awaitable[list[IngestResult]]], most: int, wait: float
@@ -27,7 +29,7 @@ class Coalescer:
         self._most = most
         self._wait = wait
         self._waiting: list[tuple[Article, asyncio.Future[IngestResult]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def add(self, article: Article) -> IngestResult:
@@ -37,21 +39,24 @@ class Coalescer:
             raise StoreUnavailable(message)
         future: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
         self._waiting.append((article, future))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+        if len(self._tasks) < self.LANES:
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await future
 
     async def close(self) -> None:
         """Take no more articles and wait for those that are here."""
         self._closed = True
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         while self._waiting:
             if len(self._waiting) < self._most and self._wait:
                 await asyncio.sleep(self._wait)
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            if not batch:
+                return  # the other lane took them
             try:
                 results = await self._ingest([article for article, _ in batch])
             except BaseException as error:  # every caller learns of it

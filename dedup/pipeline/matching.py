@@ -162,7 +162,7 @@ class Matcher:
             states = await self.index.texts(named.tolist())
         # a dead text counts as furniture does until it is taken out of its lists, which reckons it anew
         with stage("survey"):
-            near = Neighbors.of(map(place, states.values()))
+            near = neighbors(states)
             surveys = [
                 survey(a.lists, near, _placed(a), len(a.sketch.postings))
                 if len(a.lists)
@@ -184,7 +184,7 @@ class Matcher:
     async def eligible(self, asking: Asking) -> set[int]:
         """The texts that a text may be compared with, without comparing them."""
         states = await self.index.texts(texts_in(asking.lists).tolist())
-        near = Neighbors.of(map(place, states.values()))
+        near = neighbors(states)
         found = survey(asking.lists, near, _placed(asking), len(asking.sketch.postings))
         return {t for t in found.candidates.tolist() if self._may_meet(asking, states[t])}
 
@@ -304,7 +304,11 @@ def _placed(asking: Asking) -> Placed:
     return Placed(asking.text, asking.source, int(asking.published // _DAY))
 
 
-def place(state: TextState) -> Placed:
-    """A stored text as the furniture rule sees it: by its first carrier."""
-    carrier = state.node.carriers[0]
-    return Placed(state.node.text, carrier.source, int(carrier.published // _DAY))
+def neighbors(states: dict[int, TextState]) -> Neighbors:
+    """Stored texts, ascending by number, as the furniture rule sees them: by their first carriers."""
+    first = [state.node.carriers[0] for state in states.values()]
+    return Neighbors(
+        np.fromiter(states, np.uint32, len(states)),
+        np.fromiter((carrier.source for carrier in first), np.uint64, len(first)),
+        np.fromiter((carrier.published // _DAY for carrier in first), np.int32, len(first)),
+    )

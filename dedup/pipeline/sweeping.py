@@ -20,13 +20,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from dedup.candidates import Neighbors, Placed, survey, texts_in
+from dedup.candidates import Placed, survey, texts_in
 from dedup.errors import DedupError
 from dedup.index.records import placed_source, placement_of
 from dedup.index.redis_index import TextCommit, posting_bytes
 from dedup.observability import stage
 from dedup.pipeline.background import Background
-from dedup.pipeline.matching import Asking, place
+from dedup.pipeline.matching import Asking, neighbors
 from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dedup.candidates import Neighbors
     from dedup.index.records import ArticleRecord, TextState
     from dedup.index.redis_index import RedisIndex
     from dedup.model import CollectionParameters
@@ -202,7 +203,7 @@ class Sweeper:
         _, made = self._sketch(record)
         lists = await self._index.forget(text, posting_bytes(made.postings))
         near = await self._index.texts(texts_in(lists).tolist())
-        around = Neighbors.of(map(place, near.values()))
+        around = neighbors(near)
         carrier = state.node.carriers[0]
         own = Placed(text, carrier.source, int(carrier.published // _DAY))
         seen = survey(lists, around, own, len(made.postings), leaving=True)
