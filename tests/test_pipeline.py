@@ -768,3 +768,18 @@ async def test_a_page_token_of_someone_else(pipeline: Pipeline, stocked: str, to
         with pytest.raises(InvalidArgument) as error:
             await ask
         assert error.value.reason == Reason.INVALID_PAGE_TOKEN
+
+
+async def test_a_collection_deleted_by_another_server_is_made_anew(store_url: str, collection: str) -> None:
+    """What is ingested through a server that had it open goes into a new collection, which every server sees."""
+    first, second = await flow.open_pipeline(store_url), await flow.open_pipeline(store_url)
+    try:
+        await flow.ingest(first, collection, [news("a", 1), news("b", 2)])
+        await second.delete_collection(collection)
+        assert (await first.ingest_one(collection, news("c", 3))).outcome == Outcome.CREATED
+        await flow.ingest(first, collection, [news("d", 4)])
+        for server in (first, second):
+            assert (await flow.settled(server, collection)).articles == 2
+    finally:
+        await first.close()
+        await second.close()

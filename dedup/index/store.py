@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from functools import cache
 from importlib.resources import files
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Argument = bytes | str | int | float
+
+#: Seconds after which a store that holds the connection open is taken for one that does not answer.
+ANSWER_SECONDS: Final = 30.0
 
 #: Eviction policies under which a full store refuses writes instead of dropping parts of the index.
 _SAFE_POLICIES: Final = ("noeviction",)
@@ -34,16 +38,23 @@ def _script_hash(name: str) -> str:
     return hashlib.sha1(script_source(name).encode(), usedforsecurity=False).hexdigest()
 
 
+class CollectionGone(StoreUnavailable):
+    """The collection that was written to is no longer in the store: another server deleted it, or the store is new."""
+
+
 def translate(error: redis.exceptions.RedisError | OSError) -> StoreUnavailable:
     """The typed error for a failure of the store; the message says what to do where that is known."""
     text = str(error)
     if text.startswith("OOM") or "maxmemory" in text:
         return StoreUnavailable("the store is out of memory and refuses writes", Reason.STORE_OUT_OF_MEMORY)
+    if text.startswith("NOCOLLECTION"):
+        return CollectionGone("the collection was deleted meanwhile")
     if isinstance(error, redis.exceptions.BusyLoadingError):
         return StoreUnavailable("the store is loading its data")
     if isinstance(error, redis.exceptions.ReadOnlyError):
         return StoreUnavailable("the store is a read-only replica")
-    if isinstance(error, redis.exceptions.AuthenticationError | redis.exceptions.NoPermissionError):
+    refused = isinstance(error, redis.exceptions.AuthenticationError | redis.exceptions.NoPermissionError)
+    if refused or "NOAUTH" in text or "username-password" in text:
         return StoreUnavailable(f"the store refuses the credentials: {text}")
     if isinstance(error, redis.exceptions.ResponseError):
         return StoreUnavailable(f"the store refuses a command: {text}")
@@ -55,7 +66,13 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-            url, decode_responses=False, retry=None, max_connections=256, socket_connect_timeout=5
+            url,
+            decode_responses=False,
+            retry=None,
+            max_connections=256,
+            socket_connect_timeout=5,
+            # redis-py would make a task for every command to time it; ours is asyncio.timeout
+            socket_timeout=None,
         )
 
     async def close(self) -> None:
@@ -65,10 +82,11 @@ class Store:
     async def run(self, script: str, keys: Sequence[str], *arguments: Argument) -> Any:
         """Run a script of ``dedup/index/scripts``; loads it where the server does not have it yet."""
         try:
-            try:
-                return await self._client.evalsha(_script_hash(script), len(keys), *keys, *arguments)
-            except redis.exceptions.NoScriptError:
-                return await self._client.eval(script_source(script), len(keys), *keys, *arguments)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                try:
+                    return await self._client.evalsha(_script_hash(script), len(keys), *keys, *arguments)
+                except redis.exceptions.NoScriptError:
+                    return await self._client.eval(script_source(script), len(keys), *keys, *arguments)
         except (redis.exceptions.RedisError, OSError) as error:
             raise translate(error) from error
 
@@ -94,7 +112,8 @@ class Store:
     async def call(self, *command: Argument) -> Any:
         """Run one command."""
         try:
-            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         except (redis.exceptions.RedisError, OSError) as error:
             raise translate(error) from error
 
@@ -110,7 +129,7 @@ class Store:
         if not commands:
             return []
         try:
-            async with self._client.pipeline(transaction=False) as pipe:
+            async with asyncio.timeout(ANSWER_SECONDS), self._client.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)
                 return list(await pipe.execute(raise_on_error=False))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from dedup.index.store import Store
+from dedup.index.store import CollectionGone, Store
 from dedup.model import Article, CollectionParameters, Comparison, FindResult, PubStatus
 from dedup.pipeline.coalesce import Coalescer
 from dedup.pipeline.collections import Collections
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     )
 
 log = structlog.get_logger()
+
+#: Articles of a request that go through the flow together.
+BATCH: Final = 200
 
 
 class Pipeline:
@@ -89,22 +93,29 @@ class Pipeline:
 
     async def ingest(self, collection: str, articles: Sequence[Article]) -> list[IngestResult | DedupError]:
         """Ingest a batch in order; one outcome for each article."""
-        room = await self._collections.for_writing(collection)
         out: list[IngestResult | DedupError] = []
-        size = self._settings.coalesce_articles
-        for start in range(0, len(articles), size):
-            out += await room.ingest.ingest(articles[start : start + size])
+        for start in range(0, len(articles), BATCH):
+            out += await self._take(collection, articles[start : start + BATCH])
         return out
+
+    async def _take(self, collection: str, articles: Sequence[Article]) -> list[IngestResult]:
+        room = await self._collections.for_writing(collection)
+        try:
+            return await room.ingest.ingest(articles)
+        except CollectionGone:
+            await self._collections.leave(room)
+            room = await self._collections.for_writing(collection)
+            return await room.ingest.ingest(articles)
 
     async def ingest_one(self, collection: str, article: Article) -> IngestResult:
         """Ingest one article, together with others that arrive within a few milliseconds."""
         coalescer = self._coalescers.get(collection)
         if coalescer is None:
-            room = await self._collections.for_writing(collection)
+            await self._collections.for_writing(collection)
             coalescer = self._coalescers.setdefault(
                 collection,
                 Coalescer(
-                    room.ingest.ingest,
+                    partial(self._take, collection),
                     self._settings.coalesce_articles,
                     self._settings.coalesce_milliseconds / 1000,
                 ),

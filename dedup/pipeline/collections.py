@@ -208,13 +208,18 @@ class Collections:
                 items.append(await self.status(name))
         return Page(tuple(items), names[page_size - 1] if len(names) > page_size else "")
 
+    async def leave(self, room: Room) -> None:
+        """Close a collection that is no longer in the store, so that it is looked for anew."""
+        if self._rooms.get(room.name) is room:
+            del self._rooms[room.name]
+        await room.settler.stop()
+        await room.sweeper.stop()
+
     async def delete(self, name: str) -> None:
         """Remove a collection and all its keys; raises NotFound."""
         room = await self.get(name)
         await self._store.call("SREM", keys.COLLECTIONS, name)
-        self._rooms.pop(name, None)
-        await room.settler.stop()
-        await room.sweeper.stop()
+        await self.leave(room)
         cursor: int | bytes = 0
         while True:
             cursor, found = await self._store.call(

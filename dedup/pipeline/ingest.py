@@ -53,6 +53,7 @@ class Item:
     raw_decision: tuple[int, int, float, int, int, int, int] = _NOTHING
     arrival: float = 0.0
     matched: Matched | None = None
+    late: bool = False  # its writer died between the two scripts
 
     @property
     def article(self) -> Article:
@@ -118,7 +119,7 @@ class Ingest:
             stored = Stored(
                 "created", record.number, record.text, b"", True, state.revision, 0, lists, [], sequence
             )
-            item = Item(ready, stored, record.decided, None, record.decision, record.arrival)
+            item = Item(ready, stored, record.decided, None, record.decision, record.arrival, late=True)
             batch = Batch([item])
             await self._match(batch)
             await self._commit(batch)
@@ -150,6 +151,7 @@ class Ingest:
     async def _match_again(self, batch: Batch, item: Item) -> None:
         if item.prepared.sketch is None or item.stored.text in batch.matched:
             return
+        item.late = True
         _, lists = await self._index.lookup(
             item.stored.text, item.prepared.digest, posting_bytes(item.prepared.sketch.postings)
         )
@@ -187,6 +189,8 @@ class Ingest:
         commits, touched = [], set()
         for item in batch.items:
             matched = batch.matched.get(item.stored.text)
+            if item.late and matched is not None:
+                touched |= {item.stored.text} | await self._room.matcher.surrounded_by(matched)
             if not item.stored.new_text or matched is None:
                 continue
             item.matched = matched
@@ -337,6 +341,7 @@ class Ingest:
             matches_truncated=total > min(len(matches), self._max_matches),
             credits=item.prepared.credits,
             carriers=carriers,
+            candidates=item.matched.candidates if item.matched is not None else None,
         )
 
     async def _matches(self, batch: Batch, item: Item, outcome: Outcome) -> tuple[list[Match], int]:

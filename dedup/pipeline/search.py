@@ -105,6 +105,7 @@ class Search:
             len(matches) > limit,
             ready.credits,
             _named(decision, names.get(copied, "")),
+            candidates=matched.candidates,
         )
 
     @staticmethod

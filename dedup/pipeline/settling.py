@@ -9,12 +9,14 @@ component too, so that what falls apart is seen. An entry that became dirty agai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dedup.cluster import Settlement, SettlingRules, links, settle
+from dedup.errors import StoreUnavailable
 from dedup.model import ClusterChange
 from dedup.observability import stage
 from dedup.pipeline.background import Background
@@ -95,8 +97,12 @@ class Settler:
         self._loop.start()
 
     async def stop(self) -> None:
-        """Stop; what is dirty stays in the store."""
+        """Stop; what is dirty stays in the store, and the lease, if stopped within a pass, is given back."""
         await self._loop.stop()
+        key = f"{self._index.prefix}lease"
+        with contextlib.suppress(StoreUnavailable):
+            if await self._index.store.call("GET", key) == self._token.encode():
+                await self._index.store.call("DEL", key)
 
     def wake(self) -> None:
         """Something became dirty."""

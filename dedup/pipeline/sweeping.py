@@ -98,8 +98,7 @@ class Sweeper:
             done = False
             rechecks = await self._index.waiting("recheck", BATCH)
             if rechecks:
-                await self._recheck(rechecks)
-                done = True
+                done = await self._recheck(rechecks)
             lost = await self._index.waiting("shrink", BATCH)
             if lost:
                 await asyncio.gather(*(self._shrink(text, entry) for text, entry in lost))
@@ -114,7 +113,8 @@ class Sweeper:
 
     # -- rechecks --------------------------------------------------------------------------------------
 
-    async def _recheck(self, entries: list[tuple[int, str]]) -> None:
+    async def _recheck(self, entries: list[tuple[int, str]]) -> bool:
+        """Verify texts again; whether any entry left the queue or could be taken up."""
         states = await self._index.texts([t for t, _ in entries])
         gone = [t for t, _ in entries if t not in states or states[t].dead]
         await self._index.finished("recheck", *gone)
@@ -139,6 +139,7 @@ class Sweeper:
             )
             touched |= self._moved(state, m.asking.lists, m.near)
         await self._index.commit(commits, touched)
+        return bool(gone or about)
 
     @staticmethod
     def _moved(state: TextState, lists: NDArray[np.uint32], near: Neighbors) -> set[int]:

@@ -6,6 +6,7 @@
 --   texts whose furniture changed;
 --   decisions: article number, length, decision ('' none).
 -- Answer: {texts whose commit was refused and will be verified again, articles decided now}
+refuse_if_full()
 local refused, decided = {}, {}
 local batch, at = ARGV[1], 13
 local commits, touched, decisions = unpack_struct('<I4I4I4', batch)

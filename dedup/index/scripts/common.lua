@@ -14,6 +14,9 @@ local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
 local BUCKETS = 1024     -- buckets of an empty table; those without entries take no space
 
+-- A full store allows removals: what begins with one would be left half-way. This it refuses, before anything is changed.
+local function refuse_if_full() call('HINCRBY', COUNTERS, 'seq', 0) end
+
 local function number(s) return (unpack_struct('<I4', s)) end
 local function packed(n) return pack('<I4', n) end
 local function numbers(s)

@@ -1,5 +1,6 @@
 -- Remove the edges of a text to others it may no longer be compared with (it ceased to be a landmark).
 -- ARGV: text, sequence of the entry in the queue that this answers, sequence of the look-up, then the texts to cut off.
+refuse_if_full()
 local t, seen = ARGV[1], tonumber(ARGV[3])
 local changed, again = false, false
 for i = 4, #ARGV do

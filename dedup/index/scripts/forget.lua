@@ -1,6 +1,7 @@
 -- Take a dead text out of its posting lists and forget it.
 -- ARGV: text, landmarks of a posting, postings (6 bytes each)
 -- Answer: entries as in common.lua of what is left in each list; the landmark that moved up stands in the fourth number.
+refuse_if_full()
 local t, limit, blob = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local key = base .. 't' .. t
 local digest = call('HGET', key, 'd')

@@ -3,8 +3,10 @@
 --   hash of the id (12 bytes), 'u' usable or 'c' canceled, content hash (8), version and version time (doubles, -1 none),
 --   flags (1 comparable), digest of the body (16), carrier without its number, lengths of what follows: the id,
 --   postings, 6 bytes each, and the payload of the record.
--- Answer for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges,
+-- Answer: an error where the collection is gone; for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges,
 -- sequence}; a landmark pushed out after that sequence may still stand among the texts found
+if call('EXISTS', base .. 'm') == 0 then return redis.error_reply('NOCOLLECTION deleted meanwhile') end
+refuse_if_full()
 local now, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local names, digests, postings = open_table('n'), open_table('d'), open_table('p')
 

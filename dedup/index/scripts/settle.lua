@@ -6,6 +6,7 @@
 --   clusters of texts: count, then pairs (text, cluster or '')
 --   dirty entries done: count, then pairs (text, sequence)
 -- Answer: 1, and the lease is given back; or 0 where it is no longer held and nothing was written.
+refuse_if_full()
 if call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local p = 2
 local function counted(width, f)
