@@ -11,6 +11,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import msgspec
+
 T = TypeVar("T")
 
 
@@ -90,8 +92,7 @@ class Article:
         return f"{self.headline}\n{self.body}"
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(msgspec.Struct, frozen=True):
     """A maximal run of words that stands in both texts; ``quoted`` words are inside marks in both."""
 
     start: int
@@ -102,8 +103,7 @@ class Passage:
     quoted: int
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A verified relation of ``article`` to ``other``, measured exactly.
 
     ``jaccard`` is over sets of 5-word shingles; ``containment`` the share of the words of ``article`` that

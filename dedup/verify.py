@@ -33,7 +33,7 @@ from dedup.align import Alignment, align, to_units
 from dedup.model import Match, MatchKind, Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dedup.text import Tokens
 
@@ -208,8 +208,18 @@ def _kind(a: ComparableText, b: ComparableText, rules: Rules, found: Alignment) 
     return None
 
 
-def to_match(evidence: Evidence, a: ComparableText, b: ComparableText, a_id: str, b_id: str) -> Match:
-    """The match as callers see it, from a to b; ``evidence.kind`` must not be None.
+def to_match(
+    evidence: Evidence,
+    own: ComparableText,
+    other: ComparableText,
+    names: tuple[str, str],
+    *,
+    own_first: bool,
+    carriers: tuple[str, ...] = (),
+) -> Match:
+    """The match as callers see it from one side, whichever side was text a; ``evidence.kind`` must not be None.
+
+    ``names`` are the ids of both articles, ``carriers`` those of other articles with the text of ``other``.
 
     Raises:
         ValueError: there is no match.
@@ -217,32 +227,54 @@ def to_match(evidence: Evidence, a: ComparableText, b: ComparableText, a_id: str
     if evidence.kind is None:
         message = "no match to convert"
         raise ValueError(message)
+    shares = (evidence.a_containment, evidence.b_containment)
+    mine, theirs = shares if own_first else shares[::-1]
     return Match(
-        article=a_id,
-        other=b_id,
+        article=names[0],
+        other=names[1],
         kind=evidence.kind,
         jaccard=evidence.jaccard,
-        containment=evidence.a_containment,
-        other_containment=evidence.b_containment,
+        containment=mine,
+        other_containment=theirs,
         shared_words=evidence.shared // 2,
         quoted_words=evidence.quoted // 2,
         longest_unquoted_run=evidence.longest_unquoted // 2,
-        passages=to_passages(evidence, a.tokens, b.tokens),
+        passages=to_passages(evidence, own.tokens, other.tokens, own_first=own_first),
+        other_carriers=carriers,
     )
 
 
-def to_passages(evidence: Evidence, a: Tokens, b: Tokens) -> tuple[Passage, ...]:
-    """The passages with offsets into both texts as received."""
-    rows = evidence.rows
+def to_passages(
+    evidence: Evidence, own: Tokens, other: Tokens, *, own_first: bool = True
+) -> tuple[Passage, ...]:
+    """The passages with offsets into both texts as received, ascending in ``own``, which is text a if ``own_first``."""
+    rows, each = evidence.rows, evidence.row_units
     if not len(rows):
         return ()
+    mine, theirs = (0, 1) if own_first else (1, 0)
+    if not own_first:
+        order = np.argsort(rows[:, mine])
+        rows, each = rows[order], each[order]
     last = rows[:, 2] - 1
     columns = (
-        a.starts[rows[:, 0]],
-        a.ends[rows[:, 0] + last],
-        b.starts[rows[:, 1]],
-        b.ends[rows[:, 1] + last],
-        evidence.row_units[:, 0] // 2,
-        evidence.row_units[:, 1] // 2,
+        own.starts[rows[:, mine]],
+        own.ends[rows[:, mine] + last],
+        other.starts[rows[:, theirs]],
+        other.ends[rows[:, theirs] + last],
+        each[:, 0] // 2,
+        each[:, 1] // 2,
     )
     return tuple(map(Passage, *(column.tolist() for column in columns)))
+
+
+def coverage(
+    own: ComparableText, found: Iterable[tuple[Evidence, ComparableText, bool]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which tokens of a text stand in passages, and which of them quoted in both texts; each of shape (tokens,).
+
+    ``found`` gives evidence, the other text, and whether ``own`` is text a of that pair.
+    """
+    marks = np.zeros(len(own.tokens), np.uint8)
+    for evidence, other, own_first in found:
+        kernels.mark(own.units, other.units, evidence.rows, 0 if own_first else 1, marks)
+    return marks & 1 > 0, marks & 2 > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import enum
 import importlib.util
 import re
 import subprocess
@@ -217,26 +217,25 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
 def built(kind: Any, **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Instances of a value of the model with every field drawn, also those added later."""
     drawn: dict[str, st.SearchStrategy[Any]] = {}
-    for field in dataclasses.fields(kind):
-        declared = str(field.type)
+    for name, declared in kind.__annotations__.items():
         nested = re.fullmatch(r"(?:tuple\[)?(\w+)(?:, \.\.\.\])?(?: \| None)?", declared)
-        if field.name in fixed:
-            drawn[field.name] = fixed[field.name]
-        elif field.name.endswith("time") or field.name == "created":
-            drawn[field.name] = TIMES if declared == "float" else st.none() | TIMES
-        elif field.name == "representative" and declared == "bool":
-            drawn[field.name] = st.booleans()
-        elif field.name in BY_NAME:
-            drawn[field.name] = BY_NAME[field.name]
+        if name in fixed:
+            drawn[name] = fixed[name]
+        elif name.endswith("time") or name == "created":
+            drawn[name] = TIMES if declared == "float" else st.none() | TIMES
+        elif name == "representative" and declared == "bool":
+            drawn[name] = st.booleans()
+        elif name in BY_NAME:
+            drawn[name] = BY_NAME[name]
         elif declared in BY_TYPE:
-            drawn[field.name] = BY_TYPE[declared]
+            drawn[name] = BY_TYPE[declared]
         else:
             assert nested, declared
             inner = getattr(model, nested[1])
-            one = built(inner) if dataclasses.is_dataclass(inner) else st.sampled_from(list(inner))
+            one = st.sampled_from(list(inner)) if issubclass(inner, enum.Enum) else built(inner)
             if declared.startswith("tuple"):
                 one = st.lists(one, max_size=2).map(tuple)
-            drawn[field.name] = st.none() | one if declared.endswith("None") else one
+            drawn[name] = st.none() | one if declared.endswith("None") else one
     return st.builds(kind, **drawn)
 
 

@@ -36,7 +36,7 @@ from dedup.kernels.marks import (
 )
 from dedup.kernels.posting_lists import members, survey
 from dedup.kernels.sketching import band_keys, shingles, signature, sketch, window_minima, xxh32
-from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, shingle_table, units_of
+from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, mark, shingle_table, units_of
 from dedup.kernels.tokens import tokenize
 
 __all__ = [
@@ -72,6 +72,7 @@ __all__ = [
     "SEED",
     "band_keys",
     "compare",
+    "mark",
     "members",
     "shingle_table",
     "shingles",

@@ -365,6 +365,16 @@ def _measure(rows, a, b, quote_least, each, measures):
 
 
 @nb.njit(cache=True, nogil=True)
+def mark(own, other, rows, mine, marks):
+    """Mark the tokens of a text, whose positions are column ``mine`` of ``rows``: 1 shared, 2 quoted in both."""
+    for r in range(rows.shape[0]):
+        i, j = rows[r, mine], rows[r, 1 - mine]
+        for t in range(rows[r, 2]):
+            quoted = own[i + t] & other[j + t] & np.uint64(2) != _NONE
+            marks[i + t] |= np.uint8(2) if quoted else np.uint8(1)
+
+
+@nb.njit(cache=True, nogil=True)
 def compare(x, ys, bounds, x_first, least, quote_least, k, every):
     """One text against many: passages by greedy string tiling, and what they measure.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
 from dedup.text import QUOTED
+from dedup.verify import coverage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,8 @@ def earliest(carriers: Sequence[Carrier], before: int) -> Carrier | None:
 
 def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list[Carrier]:
     """The earliest arrival before ``before``, and the earliest of the article's own outlet if that is another."""
+    if len(carriers) == 1:
+        return list(carriers) if carriers[0].number < before else []
     first = earliest(carriers, before)
     own = earliest([c for c in carriers if c.source == source], before)
     return list({c.number: c for c in (first, own) if c is not None}.values())
@@ -88,20 +91,7 @@ def decide(
 
 def count_words(own: ComparableText, found: Sequence[Verified]) -> tuple[int, int, int, int]:
     """Words copied, quoted, furniture and new, against the texts found; they add up to all words."""
-    copied = np.zeros(len(own.tokens), np.bool_)
-    quoted = np.zeros(len(own.tokens), np.bool_)
-    for v in found:
-        mine, theirs = (0, 1) if v.first else (1, 0)
-        for row in v.evidence.rows:
-            start, other, length = row[mine], row[theirs], row[2]
-            both = (
-                own.tokens.flags[start : start + length]
-                & v.text.tokens.flags[other : other + length]
-                & QUOTED
-                > 0
-            )
-            quoted[start : start + length] |= both
-            copied[start : start + length] |= ~both
+    copied, quoted = coverage(own, ((v.evidence, v.text, v.first) for v in found))
     return split_words(own.tokens, copied, quoted & ~copied, own.furniture)
 
 

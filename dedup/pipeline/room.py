@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from dedup.cluster import Carrier, TextNode
 from dedup.errors import NotFound, Reason
 from dedup.index.records import decode_decision
-from dedup.model import Cluster, Match, MatchKind, Origin, Passage, StoredArticle, Story
+from dedup.model import Cluster, Match, MatchKind, Origin, StoredArticle, Story
 from dedup.pipeline.clusters import (
     ClusterRecord,
     StoryRecord,
@@ -20,7 +20,7 @@ from dedup.pipeline.clusters import (
     representative,
 )
 from dedup.pipeline.matching import Verified
-from dedup.verify import ComparableText, Evidence, to_match, to_passages, verify
+from dedup.verify import ComparableText, to_match, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -341,7 +341,9 @@ class Room:
         out = []
         for v in found:
             carriers = tuple(names[c.number] for c in v.other.node.carriers[1 : MOST_CARRIERS + 1])
-            out.append(_one_way(v, own, name, v.other.id, carriers))
+            out.append(
+                to_match(v.evidence, own, v.text, (name, v.other.id), own_first=v.first, carriers=carriers)
+            )
         return sorted(out, key=_rank)
 
     async def _exact(
@@ -358,45 +360,12 @@ class Room:
             )
         ahead = name.encode() < names[first.number].encode()
         evidence = verify(own, other) if ahead else verify(other, own)
-        return _one_way(Verified(state, other, evidence, ahead), own, name, names[first.number], rest)
+        return to_match(evidence, own, other, (name, names[first.number]), own_first=ahead, carriers=rest)
 
 
 def _rank(match: Match) -> tuple[int, float, int, bytes]:
     shares = max(match.containment, match.other_containment)
     return (int(match.kind), -shares, match.quoted_words - match.shared_words, match.other.encode())
-
-
-def _one_way(v: Verified, own: ComparableText, name: str, other: str, carriers: tuple[str, ...]) -> Match:
-    """A match from the asking article's side, whichever side alignment began with."""
-    evidence = v.evidence
-    made = (
-        to_match(evidence, own, v.text, name, other)
-        if v.first
-        else to_match(evidence, v.text, own, other, name)
-    )
-    passages = made.passages if v.first else flipped(evidence, v.text, own)
-    return Match(
-        article=name,
-        other=other,
-        kind=made.kind,
-        jaccard=made.jaccard,
-        containment=v.containment,
-        other_containment=v.other_containment,
-        shared_words=made.shared_words,
-        quoted_words=made.quoted_words,
-        longest_unquoted_run=made.longest_unquoted_run,
-        passages=passages,
-        other_carriers=carriers,
-    )
-
-
-def flipped(evidence: Evidence, a: ComparableText, b: ComparableText) -> tuple[Passage, ...]:
-    """The passages of evidence(a, b) from b's side, ascending in b."""
-    turned = [
-        Passage(p.other_start, p.other_end, p.start, p.end, p.words, p.quoted)
-        for p in to_passages(evidence, a.tokens, b.tokens)
-    ]
-    return tuple(sorted(turned, key=lambda p: p.start))
 
 
 def _stands_alone(state: TextState | None, number: int) -> bool:

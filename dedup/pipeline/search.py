@@ -14,14 +14,12 @@ from dedup.model import Article, CollectionParameters, Comparison, Decision, Fin
 from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, first_of_each
 from dedup.pipeline.matching import Asking, ready_text
 from dedup.pipeline.prepare import prepare
-from dedup.pipeline.room import flipped
 from dedup.verify import ComparableText, to_match, to_passages, verify
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from dedup.index.records import TextState
-    from dedup.model import Match
     from dedup.pipeline.matching import Matched
     from dedup.pipeline.prepare import Prepared
     from dedup.pipeline.room import Room
@@ -149,19 +147,10 @@ def _given(article: Article, parameters: CollectionParameters) -> ComparableText
 def _comparison(a: Article, own: ComparableText, b: Article, other: ComparableText) -> Comparison:
     ahead = a.id.encode() <= b.id.encode()
     evidence = verify(own, other) if ahead else verify(other, own)
-    passages = to_passages(evidence, own.tokens, other.tokens) if ahead else flipped(evidence, other, own)
-    match: Match | None = None
+    passages = to_passages(evidence, own.tokens, other.tokens, own_first=ahead)
+    match = None
     if evidence.kind is not None:
-        made = (
-            to_match(evidence, own, other, a.id, b.id)
-            if ahead
-            else to_match(evidence, other, own, b.id, a.id)
-        )
-        shares = (evidence.a_containment, evidence.b_containment)
-        mine, theirs = shares if ahead else shares[::-1]
-        match = replace(
-            made, article=a.id, other=b.id, containment=mine, other_containment=theirs, passages=passages
-        )
+        match = to_match(evidence, own, other, (a.id, b.id), own_first=ahead)
     return Comparison(a, b, match, passages)
 
 
