@@ -111,7 +111,9 @@ class Settings(BaseSettings):
     recovery_seconds: Positive = Field(5, description="age at which unfinished work is taken over")
     text_cache_articles: NotNegative = Field(20_000, description="articles whose tokens are kept in memory")
     workers: NotNegative = Field(0, description="threads for the kernels; 0: one a core")
-    kernel_cache_dir: str = Field("", description="where compiled kernels are kept; empty: beside the code")
+    kernel_cache_dir: str = Field(
+        "", description="where compiled kernels are kept; empty: beside the code, or in the user's cache"
+    )
     shutdown_grace_seconds: NotNegative = Field(
         10, description="how long calls may go on after a stop signal"
     )

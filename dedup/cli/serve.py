@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,10 @@ def run(
 
     """
     settings = load_settings(listen=listen, store=store, data_dir=data_dir)
+    if settings.kernel_cache_dir:
+        os.environ["DEDUP_KERNEL_CACHE_DIR"] = (
+            settings.kernel_cache_dir
+        )  # read when kernels are first imported
     from dedup import server
 
     status = server.run(settings)

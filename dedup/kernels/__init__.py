@@ -5,6 +5,11 @@ text, shingle, sketch, align and candidates document what is computed and where 
 project is compiled. Conventions: integer arrays, C order, no Python objects, no exceptions.
 """
 
+# ruff: noqa: E402 - the place of the cache is chosen before the first kernel is declared
+from dedup.kernels import place
+
+place.choose()
+
 from dedup.kernels.marks import (
     K_CHARACTER,
     K_IGNORED,
