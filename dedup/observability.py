@@ -18,7 +18,6 @@ import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -43,7 +42,8 @@ STAGE_SECONDS = Histogram(
     "dedup_stage_seconds", "Time of one stage of the work.", ("stage",), buckets=_BUCKETS, registry=REGISTRY
 )
 ARTICLES = Counter("dedup_articles", "Articles ingested, by outcome.", ("outcome",), registry=REGISTRY)
-QUEUE = Gauge("dedup_queue_items", "Items that wait, by queue.", ("queue",), registry=REGISTRY)
+CANDIDATES = Counter("dedup_candidates", "Pairs of texts compared word by word.", registry=REGISTRY)
+MATCHES = Counter("dedup_matches", "Pairs compared that turned out to be matches.", registry=REGISTRY)
 
 _stage_observers: dict[str, Callable[[float], None]] = {}
 

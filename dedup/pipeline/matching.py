@@ -13,7 +13,7 @@ import numpy as np
 from dedup.candidates import Neighbors, Placed, Survey, survey, texts_in, usable_tokens
 from dedup.cluster import Edge
 from dedup.index.redis_index import posting_bytes
-from dedup.observability import stage
+from dedup.observability import CANDIDATES, MATCHES, stage
 from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
 from dedup.verify import ComparableText, Evidence, comparable, verify_many
@@ -177,9 +177,12 @@ class Matcher:
         wanted_texts = {s.node.text: s for states_ in chosen for s in states_ if s.node.text not in together}
         texts_by_number = await self._load(wanted_texts.values())
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
+        matched = await loop.run_in_executor(
             self._pool, self._verify_all, asking, surveys, chosen, near, texts_by_number
         )
+        CANDIDATES.inc(sum(m.candidates for m in matched))
+        MATCHES.inc(sum(len(m.found) for m in matched))
+        return matched
 
     async def eligible(self, asking: Asking) -> set[int]:
         """The texts that a text may be compared with, without comparing them."""
