@@ -35,6 +35,7 @@ from dedup.model import (
     Story,
 )
 from dedup.pipeline.collections import check_parameters
+from dedup.pipeline.turns import Turn
 
 ARRIVAL = 1_510_387_200.125
 CREDITS = (
@@ -92,10 +93,16 @@ class FakePipeline:
     async def close(self) -> None:
         self.closed = True
 
-    async def ingest(self, collection: str, articles: Sequence[Article]) -> list[IngestResult | DedupError]:
+    async def ingest(
+        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+    ) -> list[IngestResult | DedupError]:
         if self.gate is not None:
             await self.gate.wait()
+        if turn is not None:
+            await turn.wait()
         self._check()
+        if turn is not None:
+            turn.passed()
         self.batches.append([article.id for article in articles])
         return [self._ingest(collection, article) for article in articles]
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         StoredArticle,
         Story,
     )
+    from dedup.pipeline.turns import Turn
 
 log = structlog.get_logger()
 
@@ -91,21 +92,31 @@ class Pipeline:
 
     # -- articles in -----------------------------------------------------------------------------------
 
-    async def ingest(self, collection: str, articles: Sequence[Article]) -> list[IngestResult | DedupError]:
-        """Ingest a batch in order; one outcome for each article."""
+    async def ingest(
+        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+    ) -> list[IngestResult | DedupError]:
+        """Ingest a batch in order; one outcome for each article. With ``turn``, after the batches before it."""
+        if len(articles) <= BATCH:
+            return list(await self._take(collection, articles, turn))
+        if turn is not None:
+            await turn.wait()
         out: list[IngestResult | DedupError] = []
         for start in range(0, len(articles), BATCH):
             out += await self._take(collection, articles[start : start + BATCH])
+        if turn is not None:
+            turn.passed()
         return out
 
-    async def _take(self, collection: str, articles: Sequence[Article]) -> list[IngestResult]:
+    async def _take(
+        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+    ) -> list[IngestResult]:
         room = await self._collections.for_writing(collection)
         try:
-            return await room.ingest.ingest(articles)
+            return await room.ingest.ingest(articles, turn)
         except CollectionGone:
             await self._collections.leave(room)
             room = await self._collections.for_writing(collection)
-            return await room.ingest.ingest(articles)
+            return await room.ingest.ingest(articles, turn)
 
     async def ingest_one(self, collection: str, article: Article) -> IngestResult:
         """Ingest one article, together with others that arrive within a few milliseconds."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dedup.index.records import TextState
     from dedup.model import Cluster, Match
     from dedup.pipeline.room import Room
+    from dedup.pipeline.turns import Turn
 
 _OUTCOMES = {
     "created": Outcome.CREATED,
@@ -80,15 +81,19 @@ class Ingest:
         self._max_matches = max_matches
         self._settle_seconds = settle_seconds
 
-    async def ingest(self, articles: Sequence[Article]) -> list[IngestResult]:
-        """Ingest articles in order; one answer each."""
+    async def ingest(self, articles: Sequence[Article], turn: Turn | None = None) -> list[IngestResult]:
+        """Ingest articles in order; one answer each. With ``turn``, they are recorded when it is theirs."""
         now = time.time()
         loop = asyncio.get_running_loop()
         ready = await loop.run_in_executor(
             self._pool, prepare_batch, articles, self._room.parameters, self._index.codec, now
         )
+        if turn is not None:
+            await turn.wait()
         with stage("record"):
             stored = await self._index.ingest([a for _, a in ready], now)
+        if turn is not None:
+            turn.passed()
         self._room.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})
         batch = Batch([_item(p, s) for (p, _), s in zip(ready, stored, strict=True)])
         await self._match(batch)

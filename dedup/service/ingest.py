@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
@@ -17,15 +18,20 @@ from dedup.convert.names import Namer, parse, parse_collection
 from dedup.convert.status import to_status
 from dedup.errors import DedupError, StoreUnavailable
 from dedup.model import Article, IngestResult
+from dedup.pipeline.turns import Turn
 from dedup.service.base import Methods, bind_work
 from dedup.v1 import article_pb2
 from dedup.v1 import dedup_service_pb2 as pb
 
 #: Batches of a stream that are read while one is being stored.
-READ_AHEAD = 4
+READ_AHEAD = 2
+#: Batches of a stream that are worked on at once, besides the one whose answer is awaited.
+IN_FLIGHT = 2
 
 #: None: the client has ended the stream.
 _Requests = asyncio.Queue[pb.StreamIngestArticlesRequest | Exception | None]
+_Acknowledged = tuple[pb.StreamIngestArticlesRequest, pb.StreamIngestArticlesResponse]
+_Answers = asyncio.Queue[asyncio.Task[_Acknowledged] | Exception | None]
 
 
 class IngestMethods(Methods):
@@ -75,16 +81,18 @@ class IngestMethods(Methods):
     async def StreamIngestArticles(
         self, request_iterator: AsyncIterator[pb.StreamIngestArticlesRequest], context: Any
     ) -> AsyncIterator[pb.StreamIngestArticlesResponse]:
-        """Batches from a stream, applied and acknowledged in order."""
+        """Batches from a stream, recorded and acknowledged in order, verified beside each other."""
         requests: _Requests = asyncio.Queue(READ_AHEAD)
+        answers: _Answers = asyncio.Queue(IN_FLIGHT)
         reader = asyncio.create_task(_read_ahead(request_iterator, requests))
+        worker = asyncio.create_task(self._work_ahead(requests, answers))
         self._readers.add(reader)
         batches = articles = refused = 0
         try:
-            while (request := await requests.get()) is not None:
-                if isinstance(request, Exception):
-                    raise request
-                answer = await self._acknowledge(request)
+            while not isinstance(task := await answers.get(), Exception | None):
+                request, answer = await task
+                with contextlib.suppress(DedupError):  # an answer says what is wrong with the name
+                    bind_contextvars(collection=parse_collection(request.parent, "parent"))
                 batches, articles = batches + 1, articles + len(request.articles)
                 whole = answer.HasField("error")
                 refused += (
@@ -92,11 +100,36 @@ class IngestMethods(Methods):
                 )
                 bind_contextvars(batches=batches, articles=articles, refused=refused)
                 yield answer
+            if task is not None:
+                raise task
         finally:
-            reader.cancel()
             self._readers.discard(reader)
+            reader.cancel()
+            worker.cancel()
+            while not answers.empty():
+                if isinstance(left := answers.get_nowait(), asyncio.Task):
+                    left.cancel()
 
-    async def _acknowledge(self, request: pb.StreamIngestArticlesRequest) -> pb.StreamIngestArticlesResponse:
+    async def _work_ahead(self, requests: _Requests, answers: _Answers) -> None:
+        """Start on batches as they come, as many at once as the queue of their answers holds."""
+        turn: Turn | None = None
+        while isinstance(request := await requests.get(), pb.StreamIngestArticlesRequest):
+            turn = Turn(turn)
+            await answers.put(asyncio.create_task(self._in_turn(request, turn)))
+        await answers.put(request)
+
+    async def _in_turn(self, request: pb.StreamIngestArticlesRequest, turn: Turn) -> _Acknowledged:
+        try:
+            answer = await self._acknowledge(request, turn)
+            await turn.wait()  # where nothing of it was stored it did not wait so far
+            turn.passed()
+        finally:
+            turn.failed()
+        return request, answer
+
+    async def _acknowledge(
+        self, request: pb.StreamIngestArticlesRequest, turn: Turn
+    ) -> pb.StreamIngestArticlesResponse:
         """The answer to one batch; StoreUnavailable ends the stream.
 
         To go on would store later batches before the one that failed; the client sends it again in order.
@@ -104,8 +137,7 @@ class IngestMethods(Methods):
         response = pb.StreamIngestArticlesResponse(sequence=request.sequence)
         try:
             collection = parse_collection(request.parent, "parent")
-            bind_contextvars(collection=collection)
-            outcomes = await self._store(request, collection)
+            outcomes = await self._store(request, collection, turn)
             for outcome in outcomes:
                 if isinstance(outcome, StoreUnavailable):
                     raise outcome
@@ -127,7 +159,10 @@ class IngestMethods(Methods):
         return pb.DeleteArticleResponse(carriers=[names.article(each) for each in carriers])
 
     async def _store(
-        self, request: pb.BatchIngestArticlesRequest | pb.StreamIngestArticlesRequest, collection: str
+        self,
+        request: pb.BatchIngestArticlesRequest | pb.StreamIngestArticlesRequest,
+        collection: str,
+        turn: Turn | None = None,
     ) -> list[IngestResult | DedupError]:
         """Store what can be read of a batch; one outcome an article."""
         self._incoming.check_batch(len(request.articles))
@@ -137,7 +172,7 @@ class IngestMethods(Methods):
         articles = [each for each in read if isinstance(each, Article)]
         stored: Sequence[IngestResult | DedupError] = ()
         if articles:
-            stored = await self._pipeline.ingest(collection, articles)
+            stored = await self._pipeline.ingest(collection, articles, turn)
         answers = iter(stored)
         return [next(answers) if isinstance(each, Article) else each for each in read]
 
