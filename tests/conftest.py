@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dedup.embedded import EmbeddedValkey
+
+# How long an example takes depends on the machine, and on whether a kernel is compiled in it.
+settings.register_profile("dedup", deadline=None)
+settings.load_profile("dedup")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from dedup.kernels.hashing import POLY, mix
 # XXH32 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md)
 _P1, _P2, _P3 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
 _P4, _P5 = np.uint32(0x27D4EB2F), np.uint32(0x165667B1)
+_1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+_8, _12, _16 = np.uint64(8), np.uint64(12), np.uint64(16)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -19,11 +21,15 @@ def shingles(tokens, k):
     if n <= 0:
         return np.empty(0, np.uint64)
     out = np.empty(n, np.uint64)
+    top, s = np.uint64(1), np.uint64(0)
+    for i in range(k - 1):
+        top *= POLY
+        s = s * POLY + tokens[i]
+    width = np.uint64(k) * top * POLY
     for i in range(n):
-        s = np.uint64(k)
-        for j in range(k):
-            s = s * POLY + tokens[i + j]
-        out[i] = mix(s)
+        s = s * POLY + tokens[i + k - 1]
+        out[i] = mix(width + s)
+        s -= tokens[i] * top
     return out
 
 
@@ -32,38 +38,39 @@ def _rotl(x, r):
     return np.uint32((x << np.uint32(r)) | (x >> np.uint32(32 - r)))
 
 
+# Positions are unsigned in these two: with signed ones Numba looks at each whether it counts from the end.
 @nb.njit(cache=True, nogil=True, inline="always")
 def _u32(data, p):
     return np.uint32(
         np.uint32(data[p])
-        | (np.uint32(data[p + 1]) << np.uint32(8))
-        | (np.uint32(data[p + 2]) << np.uint32(16))
-        | (np.uint32(data[p + 3]) << np.uint32(24))
+        | (np.uint32(data[p + _1]) << np.uint32(8))
+        | (np.uint32(data[p + _2]) << np.uint32(16))
+        | (np.uint32(data[p + _3]) << np.uint32(24))
     )
 
 
 @nb.njit(cache=True, nogil=True)
 def xxh32(data, start, end):
     """XXH32, seed 0, of ``data[start:end]``."""
-    p = start
-    if end - start >= 16:
+    p, stop = np.uint64(start), np.uint64(end)
+    if p + _16 <= stop:
         v1, v2, v3, v4 = np.uint32(_P1 + _P2), _P2, np.uint32(0), np.uint32(np.uint32(0) - _P1)
-        while p <= end - 16:
+        while p + _16 <= stop:
             v1 = np.uint32(_rotl(np.uint32(v1 + np.uint32(_u32(data, p) * _P2)), 13) * _P1)
-            v2 = np.uint32(_rotl(np.uint32(v2 + np.uint32(_u32(data, p + 4) * _P2)), 13) * _P1)
-            v3 = np.uint32(_rotl(np.uint32(v3 + np.uint32(_u32(data, p + 8) * _P2)), 13) * _P1)
-            v4 = np.uint32(_rotl(np.uint32(v4 + np.uint32(_u32(data, p + 12) * _P2)), 13) * _P1)
-            p += 16
+            v2 = np.uint32(_rotl(np.uint32(v2 + np.uint32(_u32(data, p + _4) * _P2)), 13) * _P1)
+            v3 = np.uint32(_rotl(np.uint32(v3 + np.uint32(_u32(data, p + _8) * _P2)), 13) * _P1)
+            v4 = np.uint32(_rotl(np.uint32(v4 + np.uint32(_u32(data, p + _12) * _P2)), 13) * _P1)
+            p += _16
         h = np.uint32(_rotl(v1, 1) + _rotl(v2, 7) + _rotl(v3, 12) + _rotl(v4, 18))
     else:
         h = _P5
     h = np.uint32(h + np.uint32(end - start))
-    while p + 4 <= end:
+    while p + _4 <= stop:
         h = np.uint32(_rotl(np.uint32(h + np.uint32(_u32(data, p) * _P3)), 17) * _P4)
-        p += 4
-    while p < end:
+        p += _4
+    while p < stop:
         h = np.uint32(_rotl(np.uint32(h + np.uint32(np.uint32(data[p]) * _P5)), 11) * _P1)
-        p += 1
+        p += _1
     h = np.uint32((h ^ (h >> np.uint32(15))) * _P2)
     h = np.uint32((h ^ (h >> np.uint32(13))) * _P3)
     return np.uint32(h ^ (h >> np.uint32(16)))
@@ -72,16 +79,19 @@ def xxh32(data, start, end):
 @nb.njit(cache=True, nogil=True)
 def signature(utf8, byte_starts, byte_ends, first, k, a, b):
     """MinHash signature, shape (permutations,), of the word k-grams from token ``first`` on."""
-    out = np.full(a.size, np.uint32(0xFFFFFFFF), np.uint32)
-    for i in range(first, byte_starts.size - k + 1):
-        x = xxh32(utf8, byte_starts[i], byte_ends[i + k - 1])
+    n = max(0, byte_starts.size - k + 1 - first)
+    hashes = np.empty(n, np.uint32)
+    for i in range(n):
+        x = xxh32(utf8, byte_starts[first + i], byte_ends[first + i + k - 1])
         x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
         x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-        x = np.uint32(x ^ (x >> np.uint32(16)))
-        for j in range(a.size):
-            v = np.uint32(a[j] * x + b[j])
-            if v < out[j]:
-                out[j] = v
+        hashes[i] = np.uint32(x ^ (x >> np.uint32(16)))
+    out = np.empty(a.size, np.uint32)
+    for j in range(a.size):
+        least, factor, increment = np.uint32(0xFFFFFFFF), a[j], b[j]
+        for i in range(n):  # compiled to vector instructions: one running minimum, no branch, no store
+            least = min(least, np.uint32(factor * hashes[i] + increment))
+        out[j] = least
     return out
 
 
