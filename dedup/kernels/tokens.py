@@ -13,6 +13,7 @@ from dedup.kernels.marks import (
     K_NEWLINE,
     K_OPENING,
     K_SPACE,
+    K_WORD,
     Q_APOSTROPHE,
     Q_NONE,
     double_mark,
@@ -84,7 +85,9 @@ def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded)
     inside, alone = False, False
     h = _FNV_OFFSET
     before = K_NEWLINE
-    for i in range(points.size):
+    i = -1
+    while i + 1 < points.size:
+        i += 1
         c = points[i]
         k = kinds[c]
         if k == K_IGNORED:
@@ -104,12 +107,20 @@ def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded)
                 n += 1
                 h = _FNV_OFFSET
                 inside, alone = True, k == K_CHARACTER
-            first = fold_start[c]
-            if c < 0x80:  # one ASCII character
-                h = (h ^ np.uint64(folded[first])) * _FNV_PRIME
-                utf8[size] = folded[first]
-                size += 1
+            if c < 0x80:  # a run of ASCII letters and digits, each of which folds to one: most of most texts
+                while True:
+                    letter = folded[fold_start[c]]
+                    h = (h ^ np.uint64(letter)) * _FNV_PRIME
+                    utf8[size] = letter
+                    size += 1
+                    if i + 1 == points.size:
+                        break
+                    c = points[i + 1]
+                    if c >= 0x80 or kinds[c] != K_WORD:
+                        break
+                    i += 1
             else:
+                first = fold_start[c]
                 for j in range(first, first + fold_length[c]):
                     h = (h ^ np.uint64(folded[j])) * _FNV_PRIME
                     size = _put_utf8(utf8, size, folded[j])

@@ -195,7 +195,7 @@ class Ingest:
         for item in batch.items:
             matched = batch.matched.get(item.stored.text)
             if item.late and matched is not None:
-                touched |= {item.stored.text} | await self._room.matcher.surrounded_by(matched)
+                touched |= {item.stored.text} | self._room.matcher.surrounded_by(matched)
             if not item.stored.new_text or matched is None:
                 continue
             item.matched = matched

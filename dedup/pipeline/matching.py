@@ -280,14 +280,14 @@ class Matcher:
         """Texts whose furniture may have changed with the coming of this one."""
         return await self.members_of_sources(matched.asking.sketch, matched.changed, matched.asking.text)
 
-    async def surrounded_by(self, matched: Matched) -> set[int]:
+    @staticmethod
+    def surrounded_by(matched: Matched) -> set[int]:
         """Texts whose furniture may have changed with the coming of this one, whose writer died before it said so.
 
-        What came in between found its passages to be furniture already.
+        What it changed then cannot be told now: others came in between, and the landmarks it pushed out are forgotten.
+        Where it could change anything for others, its lists name all their members.
         """
-        furniture = np.frombuffer(matched.furniture, np.uint32).tolist()
-        changed = [(index, matched.asking.source) for index in furniture]
-        return await self.members_of_sources(matched.asking.sketch, changed, matched.asking.text)
+        return set(texts_in(matched.asking.lists).tolist())
 
     async def members_of_sources(
         self, made: Sketch, changed: Sequence[tuple[int, int]], own: int
