@@ -62,9 +62,9 @@ class Survey:
     changed: list[tuple[int, int]]
 
 
-def texts_in(lists: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Every text that posting lists name, ascending."""
-    members: NDArray[np.uint32] = kernels.members(lists)
+def texts_in(lists: NDArray[np.uint32], *, placed_only: bool = False) -> NDArray[np.uint32]:
+    """Every text that posting lists name, ascending; or only those that decide about furniture, see above."""
+    members: NDArray[np.uint32] = kernels.members(lists, placed_only)
     return np.unique(members)
 
 
@@ -75,7 +75,8 @@ def survey(
 
     Args:
         lists: entries as the store's scripts return them, see ``kernels.survey``.
-        near: at least the texts in the lists that are known.
+        near: at least the texts in the lists that decide about furniture and are known; of the others only those
+            that stand here too are told to be candidates.
         own: the text that asks.
         postings: how many postings it has.
         leaving: the text has just been taken out rather than put in.

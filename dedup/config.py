@@ -108,7 +108,9 @@ class Settings(BaseSettings):
     coalesce_articles: Positive = Field(64, description="articles put together in one call of the store")
     coalesce_milliseconds: NotNegative = Field(2, description="longest wait for others to put together with")
     settle_wait_milliseconds: NotNegative = Field(250, description="longest an answer waits for its cluster")
-    recovery_seconds: Positive = Field(5, description="age at which unfinished work is taken over")
+    recovery_seconds: Positive = Field(
+        15, description="age at which another server takes over unfinished work"
+    )
     text_cache_articles: NotNegative = Field(20_000, description="articles whose tokens are kept in memory")
     workers: NotNegative = Field(0, description="threads for the kernels; 0: one a core")
     kernel_cache_dir: str = Field(

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
 
 from dedup.errors import DedupError
 from dedup.model import Article
 from dedup.pipeline.background import Background
+from dedup.pipeline.matching import Asking, Matched
 from tests import data, flow
 
 
@@ -89,3 +95,36 @@ async def test_two_servers_on_one_store_both_answer_with_settled_clusters(
     finally:
         for server in servers:
             await server.close()
+
+
+async def test_articles_still_on_their_way_are_not_taken_over(
+    store_url: str, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that takes longer than ``recovery_seconds`` is not verified a second time by the sweeper beside it."""
+    pipeline = await flow.open_pipeline(store_url, recovery_seconds=1)
+    try:
+        await flow.ingest(
+            pipeline, collection, [Article("first", "H", data.prose(random.Random(1), 60), "S")]
+        )
+        room = await pipeline._collections.get(collection)
+        match, lookup = room.matcher.match, room.index.lookup
+        asked: list[int] = []
+
+        async def slowly(asking: Sequence[Asking]) -> list[Matched]:
+            await asyncio.sleep(3)
+            return await match(asking)
+
+        async def told(text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
+            asked.append(text)
+            return await lookup(text, digest, postings)
+
+        monkeypatch.setattr(room.matcher, "match", slowly)
+        monkeypatch.setattr(room.index, "lookup", told)
+        (answer,) = await flow.ingest(
+            pipeline, collection, [Article("slow", "H", data.prose(random.Random(2), 60), "S")]
+        )
+        assert answer.decision is not None
+        assert asked == []
+        assert (await flow.settled(pipeline, collection)).pending == 0
+    finally:
+        await pipeline.close()

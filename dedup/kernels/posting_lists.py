@@ -107,8 +107,11 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
 
 
 @nb.njit(cache=True, nogil=True)
-def members(lists):
-    """All texts named in posting lists, in order, with repetition."""
+def members(lists, placed_only):
+    """All texts named in posting lists, in order, with repetition; or only those that decide about furniture.
+
+    These are the landmarks of a list that has some, and all members of another.
+    """
     out = np.empty(lists.size, np.uint32)
     n, p = 0, 0
     while p < lists.size:
@@ -117,7 +120,8 @@ def members(lists):
         if moved != 0:
             out[n] = moved
             n += 1
-        for q in range(p, p + e + m):
+        first = p + e if placed_only and m > 0 else p
+        for q in range(first, p + e + m):
             out[n] = lists[q]
             n += 1
         p += e + m

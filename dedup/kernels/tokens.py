@@ -67,6 +67,26 @@ def _normal_size(points, kinds, fold_length):
 
 
 @nb.njit(cache=True, nogil=True)
+def _ascii_run(points, i, kinds, fold_start, folded, utf8, size, h):
+    """Read ASCII letters and digits from i on, each of which folds to one: most of most texts.
+
+    Returns the position of the last one, the bytes written so far, and the hash.
+    """
+    c = points[i]
+    while True:
+        letter = folded[fold_start[c]]
+        h = (h ^ np.uint64(letter)) * _FNV_PRIME
+        utf8[size] = letter
+        size += 1
+        if i + 1 == points.size:
+            return i, size, h
+        c = points[i + 1]
+        if c >= 0x80 or kinds[c] != K_WORD:
+            return i, size, h
+        i += 1
+
+
+@nb.njit(cache=True, nogil=True)
 def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded):
     """Tokens of a text given as code points; see :class:`dedup.text.Tokens` for what is returned."""
     most, size = points.size // 2 + 1, points.size + points.size // 2 + 2
@@ -107,18 +127,8 @@ def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded)
                 n += 1
                 h = _FNV_OFFSET
                 inside, alone = True, k == K_CHARACTER
-            if c < 0x80:  # a run of ASCII letters and digits, each of which folds to one: most of most texts
-                while True:
-                    letter = folded[fold_start[c]]
-                    h = (h ^ np.uint64(letter)) * _FNV_PRIME
-                    utf8[size] = letter
-                    size += 1
-                    if i + 1 == points.size:
-                        break
-                    c = points[i + 1]
-                    if c >= 0x80 or kinds[c] != K_WORD:
-                        break
-                    i += 1
+            if c < 0x80:
+                i, size, h = _ascii_run(points, i, kinds, fold_start, folded, utf8, size, h)
             else:
                 first = fold_start[c]
                 for j in range(first, first + fold_length[c]):

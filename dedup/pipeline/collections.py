@@ -157,7 +157,13 @@ class Collections:
             settle_seconds=self._settings.settle_wait_milliseconds / 1000,
         )
         room.sweeper = Sweeper(
-            index, parameters, matcher, self._settings.recovery_seconds, room.ingest.finish, room.settler.wake
+            index,
+            parameters,
+            matcher,
+            self._settings.recovery_seconds,
+            room.ingest.finish,
+            room.settler.wake,
+            lambda: room.ingest.running > 0,
         )
         room.settler.start()
         room.sweeper.start()

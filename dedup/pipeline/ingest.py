@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -80,9 +81,18 @@ class Ingest:
         self._pool = pool
         self._max_matches = max_matches
         self._settle_seconds = settle_seconds
+        self._on_the_way: Counter[int] = Counter()
+        self.running = 0  # batches under way
 
     async def ingest(self, articles: Sequence[Article], turn: Turn | None = None) -> list[IngestResult]:
         """Ingest articles in order; one answer each. With ``turn``, they are recorded when it is theirs."""
+        self.running += 1
+        try:
+            return await self._ingest(articles, turn)
+        finally:
+            self.running -= 1
+
+    async def _ingest(self, articles: Sequence[Article], turn: Turn | None) -> list[IngestResult]:
         now = time.time()
         loop = asyncio.get_running_loop()
         ready = await loop.run_in_executor(
@@ -96,16 +106,27 @@ class Ingest:
             turn.passed()
         self._room.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})
         batch = Batch([_item(p, s) for (p, _), s in zip(ready, stored, strict=True)])
-        await self._match(batch)
-        await self._commit(batch)
+        numbers = Counter(s.number for s in stored)
+        self._on_the_way += numbers
+        try:
+            await self._match(batch)
+            await self._commit(batch)
+        finally:
+            self._on_the_way -= numbers
         changes = await self._settle(batch)
         answers = await self._answers(batch, changes)
         for answer in answers:
             ARTICLES.labels(answer.outcome.name.lower()).inc()
         return answers
 
-    async def finish(self, numbers: list[int]) -> None:
-        """Decide and commit articles whose writer died between the two steps."""
+    async def finish(self, recorded: list[int]) -> bool:
+        """Decide and commit articles whose writer died between the two steps; whether there were any.
+
+        Those that are still on their way here, as in a hot story on a busy machine, have not been given up.
+        """
+        numbers = [n for n in recorded if n not in self._on_the_way]
+        if not numbers:
+            return False
         records = await self._index.records(numbers)
         alive = [r for r in records.values() if r.article is not None and r.text]
         await self._index.finished("pending", *(n for n in numbers if n not in {r.number for r in alive}))
@@ -128,6 +149,7 @@ class Ingest:
             batch = Batch([item])
             await self._match(batch)
             await self._commit(batch)
+        return True
 
     # -- matching ------------------------------------------------------------------------------------
 

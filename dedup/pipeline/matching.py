@@ -184,12 +184,13 @@ class Matcher:
         MATCHES.inc(sum(len(m.found) for m in matched))
         return matched
 
-    async def eligible(self, asking: Asking) -> set[int]:
-        """The texts that a text may be compared with, without comparing them."""
-        states = await self.index.texts(texts_in(asking.lists).tolist())
+    async def eligible(self, asking: Asking, others: set[int]) -> set[int]:
+        """Which of ``others`` a text may be compared with, without comparing them."""
+        named = set(texts_in(asking.lists, placed_only=True).tolist()) | others
+        states = await self.index.texts(sorted(named))
         near = neighbors(states)
         found = survey(asking.lists, near, _placed(asking), len(asking.sketch.postings))
-        return {t for t in found.candidates.tolist() if self._may_meet(asking, states[t])}
+        return {t for t in found.candidates.tolist() if t in others and self._may_meet(asking, states[t])}
 
     def _may_meet(self, asking: Asking, other: TextState) -> bool:
         if other.dead:

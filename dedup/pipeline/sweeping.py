@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 #: Texts taken up in one pass over a queue.
 BATCH: Final = 64
+#: Seconds that lost landmarks wait at most while articles come in.
+SHRINK_SECONDS: Final = 5.0
 #: Seconds between two looks whether a collection has articles enough for a dictionary.
 LESSON_SECONDS: Final = 2.0
 _DAY: Final = 86400.0
@@ -58,8 +60,9 @@ class Sweeper:
         parameters: CollectionParameters,
         matcher: Matcher,
         recovery_seconds: float,
-        finish: Callable[[list[int]], Awaitable[None]],
+        finish: Callable[[list[int]], Awaitable[bool]],
         wake_settler: Callable[[], None],
+        busy: Callable[[], bool],
     ) -> None:
         self._index = index
         self._parameters = parameters
@@ -67,6 +70,8 @@ class Sweeper:
         self._recovery = recovery_seconds
         self._finish = finish
         self._wake_settler = wake_settler
+        self._ingesting = busy
+        self._next_shrink = 0.0
         self._next_lesson = 0.0
         self._loop = Background("sweeping", index.collection, self._work)
 
@@ -99,7 +104,7 @@ class Sweeper:
             rechecks = await self._index.waiting("recheck", BATCH)
             if rechecks:
                 done = await self._recheck(rechecks)
-            lost = await self._index.waiting("shrink", BATCH)
+            lost = [] if self._busy() else await self._index.waiting("shrink", BATCH)
             if lost:
                 await asyncio.gather(*(self._shrink(text, entry) for text, entry in lost))
                 done = True
@@ -107,8 +112,7 @@ class Sweeper:
                 done = await self._bury(text) or done
             stale = await self._index.stale(time.time() - self._recovery, BATCH)
             if stale:
-                await self._finish(stale)
-                done = True
+                done = await self._finish(stale) or done
             return done
 
     # -- rechecks --------------------------------------------------------------------------------------
@@ -169,6 +173,13 @@ class Sweeper:
         tokens = tokenize(article.headline, article.body)
         return tokens, sketch(tokens, SketchParameters.of(self._parameters))
 
+    def _busy(self) -> bool:
+        """Whether lost landmarks can wait: while a hot story comes in, texts lose their places again and again."""
+        if self._ingesting() and time.monotonic() < self._next_shrink:
+            return True
+        self._next_shrink = time.monotonic() + SHRINK_SECONDS
+        return False
+
     # -- lost landmarks ----------------------------------------------------------------------------------
 
     async def _shrink(self, text: int, entry: str) -> None:
@@ -184,9 +195,9 @@ class Sweeper:
         if record is None or record.article is None or record.text != text:
             return
         one, sequence = await self._ask(state, record)
-        eligible = await self._matcher.eligible(one)
         edges = (await self._index.edges([text])).get(text, [])
         others = {e.b if e.a == text else e.a for e in edges}
+        eligible = await self._matcher.eligible(one, others)
         await self._index.cut(text, entry, sequence, sorted(others - eligible))
 
     # -- the dead ------------------------------------------------------------------------------------------
