@@ -1,6 +1,7 @@
 """One collection's index: what the pipeline asks of the store, one method a verb.
 
-A batch is one script call; nothing here loops over round trips. See :mod:`dedup.index.keys` for the layout.
+A batch is one round trip of a few script calls; nothing here loops over round trips. See :mod:`dedup.index.keys`
+for the layout.
 """
 
 from __future__ import annotations
