@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import signal
 import stat
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import IO, Annotated
 
 import typer
@@ -87,6 +89,7 @@ def run(
         ingestion.advance = stack.enter_context(progress("ingest", total))
         client = stack.enter_context(connect(target))
         check_ready(client, target)
+        interrupted = stack.enter_context(_interrupts())
         started = time.monotonic()
         try:
             stream = client.ingest_stream(
@@ -97,6 +100,8 @@ def run(
             )
             for article, outcome in stream:
                 ingestion.take(article, outcome)
+            if interrupted:  # where gRPC's own code ran at that moment, the exception was lost in it
+                raise KeyboardInterrupt
         except DedupError as error:
             taken = f" ({ingestion.accepted} articles were acknowledged)" if ingestion.accepted else ""
             raise type(error)(error.message + taken, error.reason, **error.metadata) from error
@@ -107,6 +112,22 @@ def run(
         ingestion.show(seconds)
     if ingestion.rejected:
         raise typer.Exit(SOME_REJECTED)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Interrupts as Python raises them, and remembered, for the block."""
+    seen: list[int] = []
+
+    def on_interrupt(number: int, _: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_files(files: Sequence[str]) -> int | None:
