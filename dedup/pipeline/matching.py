@@ -148,9 +148,8 @@ class Matcher:
         self.index = index
         self.parameters = parameters
         self._cache = cache
-        self._cached_as = (
-            f"{index.collection} {next(_opened)}"  # a later collection of this name has other texts
-        )
+        # a later collection of this name has other texts
+        self._cached_as = f"{index.collection} {next(_opened)}"
         self._pool = pool
 
     async def match(self, asking: Sequence[Asking]) -> list[Matched]:
