@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from hypothesis import settings
 
 from dedup.embedded import EmbeddedValkey
+from dedup.pipeline import Pipeline
+from tests import flow
 
 # How long an example takes depends on the machine, and on whether a kernel is compiled in it.
 settings.register_profile("dedup", deadline=None)
@@ -29,3 +32,11 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def collection() -> str:
     """A collection name that no other test has."""
     return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pipeline(store_url: str) -> AsyncIterator[Pipeline]:
+    """A pipeline that waits for clusters as long as it takes."""
+    opened = await flow.open_pipeline(store_url, settle_wait_milliseconds=30_000)
+    yield opened
+    await opened.close()

@@ -20,14 +20,6 @@ from tests import data, flow
 T0 = 1.6e9
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def pipeline(store_url: str) -> AsyncIterator[Pipeline]:
-    """A pipeline that waits for clusters as long as it takes."""
-    opened = await flow.open_pipeline(store_url, settle_wait_milliseconds=30_000)
-    yield opened
-    await opened.close()
-
-
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def _cleared(pipeline: Pipeline, collection: str) -> AsyncIterator[None]:
     yield
