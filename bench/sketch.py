@@ -1,8 +1,9 @@
 """Text to signature on one core: ours beside datasketch, rensa, FastSketchLSH and gaoya.
 
-Ours is what the service does with a text: tokens with offsets and quotation marks, a signature equal to datasketch's,
-window minima and postings. Peers get what they need for a signature alone: 5-word shingles of the lower-cased body,
-made in Python as their users make them (gaoya makes its own).
+Ours is what the service does with a text, and the signature that it leaves out where bands would add nothing: tokens
+with offsets and quotation marks, a signature equal to datasketch's, window minima and postings. Peers get what they
+need for a signature alone: 5-word shingles of the lower-cased body, made in Python as their users make them (gaoya makes
+its own).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _PARAMETERS = SketchParameters()
 
 def ours(article: Article) -> Sketch:
     """Everything the index knows of one text."""
-    return sketch(tokenize(article.headline, article.body), _PARAMETERS)
+    return sketch(tokenize(article.headline, article.body), _PARAMETERS, signed=True)
 
 
 def check_equal(articles: Sequence[Article]) -> int:

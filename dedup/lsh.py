@@ -27,6 +27,10 @@ class Banding:
         return float(1.0 - (1.0 - jaccard**self.rows) ** self.bands)
 
 
+#: No bands at all.
+NO_BANDS: Final = Banding(0, 0)
+
+
 @functools.cache
 def choose(threshold: float, permutations: int) -> Banding:
     """The steepest S-curve that still reaches RECALL_AT_THRESHOLD at ``threshold``.

@@ -6,9 +6,15 @@ fed with the same UTF-8 shingles.
 
 *Window minima*: winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003) of the same shingles with a 64-bit
 hash. Of every ``window`` consecutive shingles the rightmost smallest is a posting, so any run of
-``window + shingle_size - 1`` tokens that two texts share is found whatever the rest does.
+``window + shingle_size - 1`` tokens that two texts share is found whatever the rest does. Smaller than all others are
+the *open* shingles, whose smallest token, by a hash of its own, stands in the middle (open syncmers: Edgar, PeerJ 2021;
+as an order of minimizers: Pellow et al., Genome Research 2023). On news that leaves 0.190 postings a word where a
+random order leaves 0.220, at the same guarantee.
 
-Both are taken from the body alone: a text is the same text under any headline, and so are its postings.
+*Bands* of the signature are postings too, in the profile ``copies``, and beside window minima only where those do not
+find every pair of the Jaccard similarity that bands are for, see :attr:`SketchParameters.bands_add`.
+
+All are taken from the body alone: a text is the same text under any headline, and so are its postings.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ import numpy as np
 import xxhash
 
 from dedup import kernels
-from dedup.lsh import Banding, choose
+from dedup.lsh import NO_BANDS, Banding, choose
 from dedup.text import NORMALIZER_VERSION
 
 if TYPE_CHECKING:
@@ -30,9 +36,9 @@ if TYPE_CHECKING:
     from dedup.model import CollectionParameters
     from dedup.text import Tokens
 
-#: Postings are 48 bits: at 10**9 distinct postings one look-up in 280,000 meets a
+#: Postings are 42 bits: at 10**8 distinct postings, a million articles, one look-up in 44,000 meets a
 #: stranger, whom verification turns away.
-_DROPPED_BITS = np.uint64(16)
+_DROPPED_BITS = np.uint64(22)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,21 @@ class SketchParameters:
         """Bands and rows chosen from the S-curve."""
         return choose(self.band_threshold, self.permutations)
 
+    @property
+    def bands_add(self) -> bool:
+        """Whether bands can find pairs at their threshold t that have no window minimum in common.
+
+        Let the union of the shingles of two texts be U. Every place where they differ takes at least 2k - 1 shingles
+        out of what they share (an inserted word: k - 1 of one text, k of the other), so there are at most
+        b = (1 - t) U / (2k - 1) such places, and some shared run has at least t U / (b + 1) shingles. Wherever b is 1
+        or more that is at least t (2k - 1) / (2 (1 - t)). If it reaches the window, every such pair shares a minimum,
+        but for texts of hardly more shingles than a window has.
+        """
+        if not self.passages:
+            return True
+        t, removed = self.band_threshold, 2 * self.shingle_size - 1
+        return t * removed < 2 * (1 - t) * self.window
+
     def fingerprint(self) -> str:
         """16 hexadecimal digits that differ when any parameter does."""
         described = ";".join(f"{key}={value}" for key, value in sorted(asdict(self).items()))
@@ -75,7 +96,7 @@ class SketchParameters:
 class Sketch:
     """Postings of one text.
 
-    ``postings`` uint64 of 48 bits, distinct, ascending: window minima and band keys. ``minima`` (the same 48
+    ``postings`` uint64 of 42 bits, distinct, ascending: window minima and band keys. ``minima`` (the same 42
     bits) and ``positions`` int32, shape (m,), are the window minima by position, positions being tokens of the body.
     """
 
@@ -106,10 +127,11 @@ def signature(tokens: Tokens, parameters: SketchParameters, first: int = 0) -> N
     return values
 
 
-def sketch(tokens: Tokens, parameters: SketchParameters) -> Sketch:
-    """Signature and postings of the body of a text."""
-    a, b = permutations(parameters.permutations, parameters.seed)
-    banding = parameters.banding
+def sketch(tokens: Tokens, parameters: SketchParameters, *, signed: bool = False) -> Sketch:
+    """Postings of the body of a text; the signature where bands need it or ``signed`` asks for it, else empty."""
+    banding = parameters.banding if parameters.bands_add else NO_BANDS
+    with_signature = signed or banding.bands > 0
+    a, b = permutations(parameters.permutations if with_signature else 0, parameters.seed)
     values, postings, minima, positions = kernels.sketch(
         tokens.hashes,
         tokens.utf8,

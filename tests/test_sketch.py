@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import datasketch
 import numpy as np
@@ -72,6 +73,76 @@ def test_window_minima_by_definition(values: list[int], window: int) -> None:
         inside = values[start : start + window]
         expected.add(start + max(i for i, value in enumerate(inside) if value == min(inside)))
     assert kernels.window_minima(hashes, window).tolist() == sorted(expected)
+
+
+@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 7))
+def test_windows_choose_open_shingles_first(words: list[int], size: int) -> None:
+    """Below all others are the shingles whose smallest token stands in the middle; else the hash decides."""
+    tokens = np.array(words, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    hashes = kernels.shingles(tokens, size)
+    ranks = hashes.copy()
+    kernels.prefer_open(ranks, tokens, size)
+    order = {token: position for position, token in enumerate(_by_hash(set(words)))}
+    for start, rank in enumerate(ranks.tolist()):
+        inside = [order[word] for word in words[start : start + size]]
+        is_open = inside[size // 2] == min(inside)
+        assert rank == (int(hashes[start]) >> 1) | (0 if is_open else 1 << 63)
+
+
+def _by_hash(words: set[int]) -> list[int]:
+    """Words as :data:`tokens` above, smallest by the hash that ranks tokens: XOR with the multiplier, mixed."""
+
+    def mixed(x: int) -> int:
+        x ^= x >> 32
+        x = x * 0xD6E8FEB86659FD93 % (1 << 64)
+        x ^= x >> 32
+        x = x * 0xD6E8FEB86659FD93 % (1 << 64)
+        return x ^ (x >> 32)
+
+    multiplier = 0x9E3779B97F4A7C15
+    return sorted(words, key=lambda word: mixed(word * multiplier % (1 << 64) ^ multiplier))
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=200, deadline=None)
+def test_bands_add_nothing_to_short_windows(seed: int) -> None:
+    """Texts of the Jaccard similarity that bands are for share a window minimum, however their edits lie."""
+    rng = random.Random(seed)
+    parameters = SketchParameters()
+    assert not parameters.bands_add
+    words = [f"w{rng.randrange(10**6)}" for _ in range(rng.randrange(30, 300))]
+    edited = list(words)
+    step = rng.randrange(5, 60)
+    for place in range(rng.randrange(step), len(words), step):
+        edit = rng.randrange(3)
+        edited[place] = ("", f"x{place}", f"{edited[place]} x{place}")[edit]
+    first, second = (sketch(tokenize("", " ".join(body)), parameters) for body in (words, edited))
+    shingles = [set(shingle_hashes(tokenize("", " ".join(body)), 5).tolist()) for body in (words, edited)]
+    jaccard = len(shingles[0] & shingles[1]) / len(shingles[0] | shingles[1])
+    if jaccard >= parameters.band_threshold:
+        assert set(first.postings.tolist()) & set(second.postings.tolist())
+
+
+@pytest.mark.parametrize(
+    ("changed", "bands"),
+    [
+        ({}, False),
+        ({"window": 16}, True),
+        ({"window": 16, "band_threshold": 0.8}, False),
+        ({"band_threshold": 0.5}, True),
+        ({"passages": False}, True),
+    ],
+)
+def test_bands_stand_where_they_add_something(changed: dict[str, Any], bands: bool) -> None:
+    """A sketch has bands and, for them, a signature where windows are too wide for the threshold."""
+    parameters = SketchParameters(**changed)
+    tokens = tokenize("", " ".join(f"word{i}" for i in range(80)))
+    made = sketch(tokens, parameters)
+    assert len(made.postings) - len(set(made.minima.tolist())) == (parameters.banding.bands if bands else 0)
+    assert len(made.signature) == (parameters.permutations if bands else 0)
+    signed = sketch(tokens, parameters, signed=True)
+    np.testing.assert_array_equal(signed.signature, signature(tokens, parameters))
+    np.testing.assert_array_equal(signed.postings, made.postings)
 
 
 @given(st.integers(0, 10**6), st.integers(2, 12))

@@ -10,7 +10,8 @@ finds all it needs on one node of a cluster. After the prefix:
                     ``Tk`` its buckets and ``Te`` its entries; ``z`` the dictionary to write payloads with
 ``n<i>``   hash     names: 12 bytes of XXH3-128 of the article id -> article number (``<i>``: 4 bytes, big-endian)
 ``d<i>``   hash     digests: 16 bytes of the normalized body -> text number
-``p<i>``   hash     postings: 6 bytes -> texts, 4 bytes each, up to 16; then ``L`` and a key of its own
+``p<i>``   hash     postings: the last 4 of 6 bytes -> the number of the only text in decimals, or ``P`` and 4 bytes
+                    a text, up to 16; then ``L`` and a key of its own
 ``l<p>``   string   a long posting list, 4 bytes a text
 ``m<p>``   string   landmarks of a hot posting list: 8 bytes of digest + text, ascending
 ``a<n>``   string   article record: HEAD, DECISION, length and bytes of the id, payload
@@ -39,7 +40,7 @@ import struct
 from typing import Final
 
 #: Format of everything above; part of the fingerprint.
-LAYOUT_VERSION: Final = 2
+LAYOUT_VERSION: Final = 3
 
 COLLECTIONS: Final = "dedup:collections"
 

@@ -142,7 +142,7 @@ class TextCommit:
 
 
 def posting_bytes(postings: NDArray[np.uint64]) -> bytes:
-    """Postings as the scripts take them: 6 bytes each, most significant first."""
+    """Postings as the scripts take them: 42 bits in 6 bytes each, most significant first."""
     wide = postings.astype(">u8").view(np.uint8).reshape(-1, 8)
     return wide[:, 2:].tobytes()
 

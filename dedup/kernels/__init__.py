@@ -40,7 +40,7 @@ from dedup.kernels.marks import (
     Q_WHITE_CORNER_RIGHT,
 )
 from dedup.kernels.posting_lists import members, survey
-from dedup.kernels.sketching import band_keys, shingles, signature, sketch, window_minima, xxh32
+from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
 from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, mark, shingle_table, units_of
 from dedup.kernels.tokens import tokenize
 
@@ -79,6 +79,7 @@ __all__ = [
     "compare",
     "mark",
     "members",
+    "prefer_open",
     "shingle_table",
     "shingles",
     "signature",

@@ -12,6 +12,7 @@ _P1, _P2, _P3 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE
 _P4, _P5 = np.uint32(0x27D4EB2F), np.uint32(0x165667B1)
 _1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _8, _12, _16 = np.uint64(8), np.uint64(12), np.uint64(16)
+_TOP = np.uint64(1) << np.uint64(63)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -96,6 +97,23 @@ def signature(utf8, byte_starts, byte_ends, first, k, a, b):
 
 
 @nb.njit(cache=True, nogil=True)
+def prefer_open(shingle_hashes, tokens, k):
+    """Shingle hashes in the order in which windows choose, in place: 63 bits of the hash below one bit of class.
+
+    Of the first class, which windows choose first, are the shingles whose smallest token stands in their middle.
+    """
+    middle = k // 2
+    ranks = np.empty(tokens.size, np.uint64)
+    for i in range(tokens.size):
+        ranks[i] = mix(tokens[i] ^ POLY)
+    for i in range(shingle_hashes.size):
+        least, is_open = ranks[i + middle], True
+        for j in range(i, i + k):
+            is_open &= ranks[j] >= least
+        shingle_hashes[i] = (shingle_hashes[i] >> _1) | (np.uint64(0) if is_open else _TOP)
+
+
+@nb.njit(cache=True, nogil=True)
 def window_minima(hashes, w):
     """Positions, ascending, of the rightmost minimum of every window of ``w`` hashes."""
     n = hashes.size
@@ -137,14 +155,15 @@ def sketch(hashes, utf8, byte_starts, byte_ends, first, k, a, b, window, bands, 
 
     Returns the signature, (permutations,); the postings, distinct and ascending, which are the band keys and,
     with a ``window`` over 0, the window minima, without their lowest ``dropped`` bits; the minima themselves, so
-    cut, by position; and their positions.
+    cut, by position; and their positions. Without permutations there is no signature, and there are no bands.
     """
     values = signature(utf8, byte_starts, byte_ends, first, k, a, b)
     every = shingles(hashes[first:], k)
+    prefer_open(every, hashes[first:], k)
     positions = window_minima(every, window) if window > 0 else np.empty(0, np.int32)
     minima = np.empty(positions.size, np.uint64)
     for i in range(positions.size):
-        minima[i] = every[positions[i]] >> dropped
+        minima[i] = every[positions[i]] << _1 >> dropped  # without the class, which the shingle decides
     found = np.empty(minima.size + (bands if every.size > 0 else 0), np.uint64)
     found[: minima.size] = minima
     if every.size > 0:

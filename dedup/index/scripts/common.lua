@@ -11,6 +11,7 @@ local CARRIER = 33       -- bytes of one carrier in a text's list
 local EDGE = 33          -- bytes of an edge without its ends
 local FLAG_COMPARABLE, FLAG_TOMBSTONE, FLAG_DECIDED = 1, 2, 4
 local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
+local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a posting, unless that is a number in decimals
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
 local BUCKETS = 1024     -- buckets of an empty table; those without entries take no space
 
@@ -36,7 +37,8 @@ local function before(a, b)
   return #a < #b
 end
 
--- Linear hashing (Litwin 1980): table `name` has k buckets; fields are at least 4 random bytes.
+-- Linear hashing (Litwin 1980): table `name` has k buckets; fields begin with 4 random bytes. The field of a posting is
+-- its last 4 bytes; the first 2 are its bucket among BUCKETS, which all that split off keep.
 local tables = {}
 local function open_table(name)
   local t = tables[name]
@@ -54,16 +56,24 @@ local function bucket(t, field)
   if i >= t.k then i = i - t.p end
   return t.prefix .. pack('>I4', i)
 end
+local function home(t, posting, at)
+  local high, low = unpack_struct('>I2I4', posting, at)
+  local i = high + BUCKETS * (low % (2 * t.p / BUCKETS))
+  if i >= t.k then i = i - t.p end
+  return t.prefix .. pack('>I4', i), sub(posting, at + 2, at + 5)
+end
 local function split(t)
   local fresh, double = t.k, 2 * t.p
   local old_key, new_key = t.prefix .. pack('>I4', t.k - t.p), t.prefix .. pack('>I4', fresh)
   t.k = t.k + 1
   if t.k == double then t.p = t.k end
+  local divisor, remainder = double, fresh
+  if t.name == 'p' then divisor, remainder = double / BUCKETS, math.floor(fresh / BUCKETS) end
   local all = call('HGETALL', old_key)
   local gone, moved, n = {'HDEL', old_key}, {'HSET', new_key}, 2
   for i = 1, #all, 2 do
     local field = all[i]
-    if unpack_struct('>I4', field) % double == fresh then
+    if unpack_struct('>I4', field) % divisor == remainder then
       n = n + 1
       gone[n] = field
       moved[2 * n - 3], moved[2 * n - 2] = field, all[i + 1]
@@ -125,6 +135,18 @@ local function article_id(n)
   local head = call('GETRANGE', base .. 'a' .. n, HEAD + DECISION, HEAD + DECISION + 513)
   if #head < 2 then return '' end
   return sub(head, 3, 2 + unpack_struct('<H', head))
+end
+
+-- The texts of a posting as its bucket holds it: the number of a single one in decimals, which a listpack stores in 2 to 5
+-- bytes, or PACKED and 4 bytes a text; nil where it is LISTED in a key of its own.
+local function members_of(v)
+  local first = sub(v, 1, 1)
+  if first == PACKED then return sub(v, 2) end
+  if first ~= LISTED then return packed(tonumber(v)) end
+end
+local function value_of(members)
+  if #members == 4 then return tostring(number(members)) end
+  return PACKED .. members
 end
 
 -- Hot posting lists keep their landmarks, the C texts with the smallest digests, apart: 8 bytes of digest

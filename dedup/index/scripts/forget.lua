@@ -39,20 +39,20 @@ local function from_list(field)
 end
 
 for i = 1, #blob, 6 do
-  local field = sub(blob, i, i + 5)
-  local home = bucket(postings, field)
-  local v = call('HGET', home, field)
-  if v and #v > 1 then
-    local others = without(v, t4)
+  local key_, field = home(postings, blob, i)
+  local v = call('HGET', key_, field)
+  local members = v and members_of(v)
+  if members then
+    local others = without(members, t4)
     if #others == 0 then
-      call('HDEL', home, field)
+      call('HDEL', key_, field)
       postings.e = postings.e - 1
-    elseif #others < #v then
-      call('HSET', home, field, others)
+    elseif #others < #members then
+      call('HSET', key_, field, value_of(others))
       found[#found + 1] = entry(index, others, '', 0)
     end
   elseif v then
-    found[#found + 1] = from_list(field)
+    found[#found + 1] = from_list(sub(blob, i, i + 5))
   end
   index = index + 1
 end

@@ -10,20 +10,20 @@ refuse_if_full()
 local now, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local names, digests, postings = open_table('n'), open_table('d'), open_table('p')
 
-local function add_posting(index, key, field, t4, digest)
-  local v = call('HGET', key, field)
-  if #v > 1 and #v < SHORT then
-    call('HSET', key, field, v .. t4)
-    return entry(index, v, '', 0)
+local function add_posting(index, key, field, posting, t4, digest)
+  local known = members_of(call('HGET', key, field))
+  if known and #known < SHORT then
+    call('HSET', key, field, PACKED .. known .. t4)
+    return entry(index, known, '', 0)
   end
-  local list = base .. 'l' .. field
-  if #v > 1 then
-    call('SET', list, v .. t4)
-    call('HSET', key, field, 'L')
-    return entry(index, v, '', 0)
+  local list = base .. 'l' .. posting
+  if known then
+    call('SET', list, known .. t4)
+    call('HSET', key, field, LISTED)
+    return entry(index, known, '', 0)
   end
   local count = call('STRLEN', list) / 4
-  local marks_key = base .. 'm' .. field
+  local marks_key = base .. 'm' .. posting
   if count < limit then
     local members = call('GET', list)
     call('APPEND', list, t4)
@@ -64,13 +64,15 @@ local function new_text(digest, id, carrier, blob)
   postings.changed = true
   local found = {}
   local fresh = 0
-  local prefix, k, p, double = postings.prefix, postings.k, postings.p, 2 * postings.p
+  local decimals = tostring(t)
+  local prefix, k, p, divisor = postings.prefix, postings.k, postings.p, 2 * postings.p / BUCKETS
   for i = 1, #blob, 6 do
-    local b = unpack_struct('>I4', blob, i) % double  -- bucket(), inline: this loop is most of what the store does
+    local high, low = unpack_struct('>I2I4', blob, i)  -- home(), inline: this loop is most of what the store does
+    local b = high + BUCKETS * (low % divisor)
     if b >= k then b = b - p end
-    local key, field = prefix .. pack('>I4', b), sub(blob, i, i + 5)
-    if call('HSETNX', key, field, t4) == 1 then fresh = fresh + 1
-    else found[#found + 1] = add_posting((i - 1) / 6, key, field, t4, digest) end
+    local key, field = prefix .. pack('>I4', b), sub(blob, i + 2, i + 5)
+    if call('HSETNX', key, field, decimals) == 1 then fresh = fresh + 1
+    else found[#found + 1] = add_posting((i - 1) / 6, key, field, sub(blob, i, i + 5), t4, digest) end
   end
   postings.e = postings.e + fresh
   return t, table.concat(found)

@@ -37,14 +37,14 @@ local function from_list(field)
 end
 
 for i = 1, #blob, 6 do
-  local field = sub(blob, i, i + 5)
-  local v = call('HGET', bucket(postings, field), field)
+  local v = call('HGET', home(postings, blob, i))
   if v then
-    if #v > 1 then
-      local others = without(v, t4)
+    local members = members_of(v)
+    if members then
+      local others = without(members, t4)
       if #others > 0 then found[#found + 1] = entry(index, others, '', 0) end
     else
-      found[#found + 1] = from_list(field)
+      found[#found + 1] = from_list(sub(blob, i, i + 5))
     end
   end
   index = index + 1
