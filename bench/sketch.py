@@ -2,8 +2,8 @@
 
 Ours is what the service does with a text, and the signature that it leaves out where bands would add nothing: tokens
 with offsets and quotation marks, a signature equal to datasketch's, window minima and postings. Peers get what they
-need for a signature alone: 5-word shingles of the lower-cased body, made in Python as their users make them (gaoya makes
-its own).
+need for a signature alone: 5-word shingles of the lower-cased body, made in Python as their users make them (gaoya
+makes its own).
 """
 
 from __future__ import annotations
