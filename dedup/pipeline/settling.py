@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -47,8 +46,10 @@ LEASE_MILLISECONDS: Final = 15_000
 CONTENDED: Final = 0.005
 #: Edges from which a component is settled beside the event loop.
 LARGE: Final = 500
-#: After a pass of x seconds the settler rests x times this much, so that one huge story cannot hold up ingest.
-REST: Final = 2.0
+#: A pass over more texts and edges than this is followed by a rest, so that one huge story cannot hold up ingest.
+LIGHT: Final = 4000
+#: Seconds of rest for each of them, about twice what it takes to settle it.
+REST: Final = 40e-6
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ class Settler:
         self._rules = rules
         self._token = secrets.token_hex(8)
         self._waiting: list[Waiter] = []
+        self._weight = 0  # texts and edges of the last pass
         self._loop = Background("settling", index.collection, self._work)
 
     def start(self) -> None:
@@ -123,11 +125,10 @@ class Settler:
                 self._waiting.remove(waiter)
 
     async def _work(self) -> float | None:
-        started = time.perf_counter()
+        self._weight = 0
         with stage("settle"):
             rest = await self._pass()
-        spent = time.perf_counter() - started
-        return REST * spent if spent > 0.05 else rest
+        return REST * self._weight if self._weight > LIGHT else rest
 
     async def _pass(self) -> float | None:
         """One pass; the rest before the next one, None where nothing is left to do."""
@@ -137,6 +138,7 @@ class Settler:
             if not await self._lease():
                 return CONTENDED if waiters else None
             component = await self._gather([text for text, _ in dirty])
+            self._weight = len(component.states) + len(component.edges)
             changes = await self._settle(component)
             if not await self._write(changes, dirty):
                 return CONTENDED
