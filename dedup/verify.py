@@ -248,23 +248,18 @@ def to_passages(
     evidence: Evidence, own: Tokens, other: Tokens, *, own_first: bool = True
 ) -> tuple[Passage, ...]:
     """The passages with offsets into both texts as received, ascending in ``own``, which is text a if ``own_first``."""
-    rows, each = evidence.rows, evidence.row_units
-    if not len(rows):
+    if not len(evidence.rows):
         return ()
-    mine, theirs = (0, 1) if own_first else (1, 0)
-    if not own_first:
-        order = np.argsort(rows[:, mine])
-        rows, each = rows[order], each[order]
-    last = rows[:, 2] - 1
-    columns = (
-        own.starts[rows[:, mine]],
-        own.ends[rows[:, mine] + last],
-        other.starts[rows[:, theirs]],
-        other.ends[rows[:, theirs] + last],
-        each[:, 0] // 2,
-        each[:, 1] // 2,
+    found = kernels.offsets(
+        evidence.rows,
+        evidence.row_units,
+        0 if own_first else 1,
+        own.starts,
+        own.ends,
+        other.starts,
+        other.ends,
     )
-    return tuple(map(Passage, *(column.tolist() for column in columns)))
+    return tuple([Passage(*row) for row in found.tolist()])
 
 
 def coverage(

@@ -20,6 +20,7 @@ from dedup.provenance import agency_of_source
 
 _LENGTH: Final = struct.Struct("<H")
 _PLACEMENT: Final = struct.Struct("<Qd")
+_NUMBER: Final = struct.Struct("<I")
 _AGENCIES: Final = (
     "AFP",
     "AP",
@@ -80,7 +81,7 @@ class ArticleRecord:
 
 
 class TextState(msgspec.Struct, frozen=True):
-    """A text as stored; ``node`` holds its digest and carriers (all, or only the first)."""
+    """A text as stored; ``node`` holds its digest and carriers: all if ``whole``, else only the first."""
 
     node: TextNode
     revision: int
@@ -89,6 +90,7 @@ class TextState(msgspec.Struct, frozen=True):
     cluster: int | None
     dead: bool
     placement: bytes
+    whole: bool = True
 
 
 def placement_of(carrier: Carrier) -> bytes:
@@ -225,18 +227,14 @@ def encode_carrier(article: Article, arrival: float, words: int, credits: tuple[
 
 def decode_carriers(raw: bytes) -> tuple[Carrier, ...]:
     """The carriers of a text, that with the smallest id first."""
-    return tuple(
-        Carrier(
-            number,
-            source,
-            published,
-            bool(flags & keys.CARRIER_DATED),
-            words,
-            _AGENCIES[(flags >> 1) - 1] if flags >> 1 else "",
-            bits,
-        )
-        for number, source, published, flags, words, bits in keys.CARRIER.iter_unpack(raw)
-    )
+    if len(raw) == keys.CARRIER.size:
+        return (_carrier(*keys.CARRIER.unpack(raw)),)
+    return tuple([_carrier(*fields) for fields in keys.CARRIER.iter_unpack(raw)])
+
+
+def _carrier(number: int, source: int, published: float, flags: int, words: int, bits: int) -> Carrier:
+    agency = _AGENCIES[(flags >> 1) - 1] if flags >> 1 else ""
+    return Carrier(number, source, published, bool(flags & keys.CARRIER_DATED), words, agency, bits)
 
 
 def credit_bits(credits: tuple[Credit, ...]) -> int:
@@ -263,7 +261,9 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
     digest, revision, name, carriers, furniture, cluster, dead, placement = fields
     if not digest:
         return None
-    node = TextNode(text, digest, decode_carriers(carriers))
+    size = keys.CARRIER.size
+    whole = len(carriers) % size == 0
+    node = TextNode(text, digest, decode_carriers(carriers if whole else carriers[:size]))
     return TextState(
         node,
         int(revision),
@@ -272,7 +272,18 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
         int(cluster) if cluster else None,
         bool(dead),
         placement,
+        whole,
     )
+
+
+def pack_number(number: int) -> bytes:
+    """The number of a text or an article, 4 bytes."""
+    return _NUMBER.pack(number)
+
+
+def state_of_one(text: int, digest: bytes, article_id: str, carrier: bytes) -> TextState:
+    """A text that has just come with one carrier, as it would be read."""
+    return TextState(TextNode(text, digest, decode_carriers(carrier)), 1, article_id, b"", None, False, b"")
 
 
 def encode_decision(decision: Decision, copied: int) -> bytes:

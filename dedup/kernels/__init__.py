@@ -41,7 +41,7 @@ from dedup.kernels.marks import (
 )
 from dedup.kernels.posting_lists import members, survey
 from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
-from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, mark, shingle_table, units_of
+from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, mark, offsets, shingle_table, units_of
 from dedup.kernels.tokens import tokenize
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "compare",
     "mark",
     "members",
+    "offsets",
     "prefer_open",
     "shingle_table",
     "shingles",

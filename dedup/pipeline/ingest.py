@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedup.index import keys
-from dedup.index.records import decode_decision, encode_decision, source_hash
+from dedup.index.records import (
+    decode_decision,
+    encode_decision,
+    pack_number,
+    source_hash,
+    state_of_one,
+)
 from dedup.index.redis_index import Stored, TextCommit, posting_bytes
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
@@ -46,10 +52,11 @@ _NOTHING = (0, 0, 0.0, 0, 0, 0, 0)
 
 @dataclass(slots=True)
 class Item:
-    """One article on its way."""
+    """One article on its way; ``carrier`` is what it is in the list of its text."""
 
     prepared: Prepared
     stored: Stored
+    carrier: bytes
     decided: bool = False
     decision: Decision | None = None
     raw_decision: tuple[int, int, float, int, int, int, int] = _NOTHING
@@ -105,7 +112,7 @@ class Ingest:
         if turn is not None:
             turn.passed()
         self._room.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})
-        batch = Batch([_item(p, s) for (p, _), s in zip(ready, stored, strict=True)])
+        batch = Batch([_item(p, s, a.carrier) for (p, a), s in zip(ready, stored, strict=True)])
         numbers = Counter(s.number for s in stored)
         self._on_the_way += numbers
         try:
@@ -145,7 +152,7 @@ class Ingest:
             stored = Stored(
                 "created", record.number, record.text, b"", True, state.revision, 0, lists, [], sequence
             )
-            item = Item(ready, stored, record.decided, None, record.decision, record.arrival, late=True)
+            item = Item(ready, stored, b"", record.decided, None, record.decision, record.arrival, late=True)
             batch = Batch([item])
             await self._match(batch)
             await self._commit(batch)
@@ -204,8 +211,10 @@ class Ingest:
 
     async def _read_states(self, batch: Batch) -> None:
         """All carriers of the texts that decisions and answers speak of."""
+        met = {v.other.node.text: v.other for m in batch.matched.values() for v in m.found}
+        batch.states = {t: state for t, state in met.items() if state.whole} | batch.states
         wanted = {i.stored.text for i in batch.items if i.stored.text and not i.stored.new_text}
-        wanted |= {v.other.node.text for m in batch.matched.values() for v in m.found}
+        wanted |= met.keys()
         missing = sorted(wanted - batch.states.keys())
         if missing:
             batch.states.update(await self._index.texts(missing, carriers=True))
@@ -326,8 +335,19 @@ class Ingest:
             return await self._room.settler.settled(moving, self._settle_seconds)
 
     async def _answers(self, batch: Batch, changes: list[ClusterChange] | None) -> list[IngestResult]:
-        texts = {i.stored.text for i in batch.items if i.stored.text and i.stored.outcome != "canceled"}
-        placement = await self._room.placement(texts)
+        texts = Counter(
+            i.stored.text for i in batch.items if i.stored.text and i.stored.outcome != "canceled"
+        )
+        alone = {
+            i.stored.text: state_of_one(i.stored.text, i.prepared.digest, i.article.id, i.carrier)
+            for i in batch.items
+            if i.stored.new_text
+            and texts[i.stored.text] == 1
+            and i.matched is not None
+            and not i.matched.found
+        }
+        placement = await self._room.placement(texts.keys() - alone.keys())
+        placement.states.update(alone)
         alive = [t for t in sorted(texts) if t in placement.states and not placement.states[t].dead]
         views = await self._room.clusters(
             [placement.cluster(t) for t in alive], placement.states, settled=changes is not None
@@ -423,7 +443,8 @@ def _to_commit(stored: Stored, matched: Matched) -> TextCommit:
     )
 
 
-def _item(prepared: Prepared, stored: Stored) -> Item:
+def _item(prepared: Prepared, stored: Stored, carrier: bytes) -> Item:
     _, flags, _, _, _, arrival, _ = keys.HEAD.unpack_from(stored.head)
     raw = keys.DECISION.unpack_from(stored.head, keys.HEAD.size)
-    return Item(prepared, stored, bool(flags & keys.FLAG_DECIDED), None, raw, arrival / 1000.0)
+    decided = bool(flags & keys.FLAG_DECIDED)
+    return Item(prepared, stored, pack_number(stored.number) + carrier, decided, None, raw, arrival / 1000.0)
