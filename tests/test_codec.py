@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dedup.errors import StoreUnavailable
-from dedup.index import redis_index
+from dedup.index import codec as codec_module
 from dedup.index.codec import Codec, UnknownDictionary
 from dedup.model import Article
 from dedup.pipeline import sweeping
@@ -28,7 +28,7 @@ def test_with_and_without_a_dictionary() -> None:
     texts = lines(400)
     codec = Codec()
     plain = [codec.encode(text) for text in texts]
-    dictionary = codec.train(plain)
+    dictionary = codec.train(plain, 65_536)
     assert dictionary is not None
     codec.add(1, dictionary)
     with ThreadPoolExecutor(4) as pool:
@@ -40,13 +40,13 @@ def test_with_and_without_a_dictionary() -> None:
 def test_what_cannot_be_read_is_typed() -> None:
     """A dictionary that is not known yet is named by its number; bytes of another format are refused."""
     codec = Codec()
-    dictionary = codec.train([codec.encode(text) for text in lines(400)])
+    dictionary = codec.train([codec.encode(text) for text in lines(400)], 65_536)
     assert dictionary is not None
-    codec.add(7, dictionary)
+    codec.add(2, dictionary)
     stored = codec.encode(b"one two three")
     with pytest.raises(UnknownDictionary) as caught:
         Codec().decode(stored)
-    assert caught.value.number == 7
+    assert caught.value.number == 2
     for damaged in (b"", b"\x09\x00\x00abc"):
         with pytest.raises(StoreUnavailable):
             codec.decode(damaged)
@@ -55,30 +55,38 @@ def test_what_cannot_be_read_is_typed() -> None:
 def test_too_few_articles_train_nothing() -> None:
     """A collection of a few articles goes on without a dictionary."""
     codec = Codec()
-    assert codec.train([codec.encode(b"short")] * 3) is None
+    assert codec.train([codec.encode(b"short")] * 3, 65_536) is None
 
 
-async def test_a_collection_trains_its_dictionary_and_other_servers_read_it(
+async def test_a_collection_trains_its_dictionaries_and_other_servers_read_them(
     store_url: str, collection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From so many articles on payloads are written with it; what a second server reads is what was sent."""
-    monkeypatch.setattr(redis_index, "SAMPLES", 100)
+    """From so many articles on payloads are written with them; what a second server reads is what was sent."""
+    lessons = (codec_module.Lesson(200, 100, 16_384, 3), codec_module.Lesson(300, 150, 32_768, 5))
+    monkeypatch.setattr(codec_module, "LESSONS", lessons)
     monkeypatch.setattr(sweeping, "LESSON_SECONDS", 0.01)
     rng = random.Random(9)
-    articles = [Article(f"a{i:03}", f"H{i}", data.prose(rng, 150), f"S{i}") for i in range(260)]
+    articles = [Article(f"a{i:03}", f"H{i}", data.prose(rng, 150), f"S{i}") for i in range(360)]
     first = await flow.open_pipeline(store_url)
     try:
-        await flow.ingest(first, collection, articles[:220])
-        room = await first._collections.get(collection)
-        async with asyncio.timeout(30):
-            while not room.index.codec.current:  # noqa: ASYNC110 - the sweeper looks by itself
-                await asyncio.sleep(0.05)
-        await flow.ingest(first, collection, articles[220:])
+        for number, (start, stop) in enumerate(((0, 220), (220, 320)), 1):
+            await flow.ingest(first, collection, articles[start:stop])
+            room = await first._collections.get(collection)
+            async with asyncio.timeout(30):
+                while room.index.codec.current < number:  # noqa: ASYNC110 - the sweeper looks by itself
+                    await asyncio.sleep(0.05)
+        assert await room.index.learn_dictionary()
+        await flow.ingest(first, collection, articles[320:])
         second = await flow.open_pipeline(store_url)
         try:
-            for article in (articles[0], articles[250]):
+            for article in (articles[0], articles[250], articles[350]):
                 assert (await second.get_article(collection, article.id)).article == article
         finally:
             await second.close()
     finally:
         await first.close()
+
+
+def test_lessons_are_due_in_turn() -> None:
+    """No dictionary for a few texts, the second for many."""
+    assert [codec_module.due(texts) for texts in (0, 1999, 2000, 7999, 8000, 10**6)] == [0, 0, 1, 1, 2, 2]

@@ -20,7 +20,7 @@ finds all it needs on one node of a cluster. After the prefix:
                     as a landmark, ``p`` outlet and time that its neighbors' furniture was last
                     reckoned with, ``w`` sequence of the last commit of its edges, ``x`` dead
 ``x<t>``   string   record that a dead text's postings are taken from
-``z<z>``   string   dictionary that payloads of records are compressed with
+``z<z>``   string   dictionaries that payloads of records are compressed with
 ``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides
 ``c<c>``   string   cluster; only where it has several articles, links or a story
 ``s<s>``   string   story

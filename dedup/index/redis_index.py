@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dedup.errors import StoreUnavailable
-from dedup.index import keys
-from dedup.index.codec import SAMPLES, Codec, UnknownDictionary
+from dedup.index import codec, keys
+from dedup.index.codec import Codec, UnknownDictionary
 from dedup.index.records import (
     decode_edges,
     decode_record,
@@ -306,23 +306,32 @@ class RedisIndex:
         self.codec.add(number, raw)
 
     async def learn_dictionary(self) -> bool:
-        """Read the collection's dictionary, or train it where there are articles enough; whether there is one now."""
+        """Read the collection's latest dictionary, or train the one that is due; whether there is no other to come."""
         trained, texts, last = await self.store.call("HMGET", f"{self.prefix}#", "z", "texts", "a")
-        if trained is not None:
-            await self._read_dictionary(int(trained))
-            return True
-        if int(texts or 0) < 2 * SAMPLES:
-            return False
-        step = max(1, int(last) // SAMPLES)
-        names = [f"{self.prefix}a{n}" for n in range(1, int(last) + 1, step)]
-        stored = [payload_of(raw) for raw in await self.store.call("MGET", *names) if raw is not None]
-        made = await asyncio.to_thread(self.codec.train, filter(None, stored))
-        if made is None:
-            return False
-        await self.store.call("SET", f"{self.prefix}z1", made, "NX")  # of several servers one is first
-        await self.store.call("HSET", f"{self.prefix}#", "z", 1)
-        await self._read_dictionary(1)
-        return True
+        number = int(trained or 0)
+        if number > self.codec.current:
+            await self._read_dictionary(number)
+        if (wanted := codec.due(int(texts or 0))) > number:
+            lesson = codec.LESSONS[wanted - 1]
+            step = max(1, int(last) // lesson.samples)
+            names = [f"{self.prefix}a{n}" for n in range(1, int(last) + 1, step)]
+            stored = [payload_of(raw) for raw in await self._many(names) if raw is not None]
+            made = await asyncio.to_thread(self.codec.train, filter(None, stored), lesson.size)
+            if made is None:
+                return False
+            await self.store.call(
+                "SET", f"{self.prefix}z{wanted}", made, "NX"
+            )  # of several servers one is first
+            await self.store.call("HSET", f"{self.prefix}#", "z", wanted)
+            await self._read_dictionary(wanted)
+        return self.codec.current == len(codec.LESSONS)
+
+    async def _many(self, names: Sequence[str]) -> list[bytes | None]:
+        """Values of keys, a few hundred a command."""
+        found: list[bytes | None] = []
+        for start in range(0, len(names), _CHUNK):
+            found += await self.store.call("MGET", *names[start : start + _CHUNK])
+        return found
 
     # -- queues --------------------------------------------------------------------------------------
 
