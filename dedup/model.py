@@ -284,7 +284,7 @@ class CollectionParameters:
     permutations: int = 128
     seed: int = 1
     band_threshold: float = 0.7
-    landmarks: int = 30
+    landmarks: int = 10
     minimum_words: int = 12
     match_window_days: int = 0  # 0: no limit
     story_span_days: int = 3

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dedup.model import Article, PubStatus
+from dedup.model import Article, CollectionParameters, PubStatus
 from dedup.pipeline import Pipeline
 from tests import data, flow
 
@@ -73,8 +73,77 @@ async def test_any_order_any_way_gives_the_same_state(store_url: str, count: int
         await pipeline.close()
 
 
+@pytest.mark.parametrize("landmarks", [2, 5])
+async def test_few_landmarks_in_any_order_give_the_same_state(store_url: str, landmarks: int) -> None:
+    """Lists that are hot from three or six texts on: every way of arriving settles to the same."""
+    rng = random.Random(landmarks)
+    articles = data.family(rng, "a", 60) + data.family(rng, "b", 12)
+    pipeline = await flow.open_pipeline(store_url)
+    try:
+        states = []
+        for way in (*WAYS, _batches):
+            rng.shuffle(articles)
+            name = f"few-{uuid.uuid4().hex[:8]}"
+            await pipeline.create_collection(name, CollectionParameters(landmarks=landmarks))
+            await way(pipeline, name, articles)
+            states.append(await flow.state(pipeline, name))
+            await pipeline.delete_collection(name)
+        assert states[0].matches
+        assert all(state == states[0] for state in states[1:])
+    finally:
+        await pipeline.close()
+
+
+async def test_a_notice_of_a_hundred_articles_is_nobodys_copy(store_url: str) -> None:
+    """What a chain prints under every article for weeks joins nothing, in any order; under fewer it is copy."""
+    rng = random.Random(3)
+    notice = data.prose(rng, 40)
+    articles = [
+        Article(
+            f"n{number:03}",
+            f"Report {number}",
+            f"{data.prose(rng, 60)} {notice}",
+            f"Chain {number % 12}",
+            published=1.6e9 + number * 16_000.0,
+        )
+        for number in range(160)
+    ]
+    wire = data.prose(rng, 60)
+    copies = [
+        replace(articles[number], body=f"{wire} {data.prose(rng, 8)} {notice}") for number in (20, 21, 22)
+    ]
+    articles[20:23] = copies
+    pipeline = await flow.open_pipeline(store_url)
+    try:
+        states = []
+        for way in WAYS:
+            rng.shuffle(articles)
+            name = f"notice-{uuid.uuid4().hex[:8]}"
+            await way(pipeline, name, articles)
+            states.append(await flow.state(pipeline, name))
+        assert {(match.article, match.other) for match in states[0].matches} == {
+            ("n020", "n021"), ("n020", "n022"), ("n021", "n022"),
+        }  # fmt: skip
+        assert all(state == states[0] for state in states[1:])
+        left = sorted((a for a in articles if int(a.id[1:]) % 2), key=lambda a: a.id)
+        for article in articles:
+            if article not in left:
+                await pipeline.delete_article(name, article.id)
+        fresh = f"notice-{uuid.uuid4().hex[:8]}"
+        await flow.ingest(pipeline, fresh, left, 7)
+        after, expected = await flow.state(pipeline, name), await flow.state(pipeline, fresh)
+        assert len(expected.matches) > len(left)
+        assert after == expected
+    finally:
+        await pipeline.close()
+
+
 @given(
-    seed=st.integers(0, 10**6), size=st.integers(3, 40), changes=st.integers(0, 25), step=st.integers(1, 17)
+    seed=st.integers(0, 10**6),
+    size=st.integers(3, 40),
+    changes=st.integers(0, 25),
+    step=st.integers(1, 17),
+    landmarks=st.sampled_from([3, 10]),
 )
 @settings(
     max_examples=12,
@@ -84,7 +153,7 @@ async def test_any_order_any_way_gives_the_same_state(store_url: str, count: int
     database=None,
 )
 async def test_after_any_history_the_state_is_that_of_what_is_left(
-    store_url: str, seed: int, size: int, changes: int, step: int
+    store_url: str, seed: int, size: int, changes: int, step: int, landmarks: int
 ) -> None:
     """Replacing, canceling, deleting and redelivering leave what a fresh ingest of the remaining articles gives."""
     rng = random.Random(seed)
@@ -93,6 +162,8 @@ async def test_after_any_history_the_state_is_that_of_what_is_left(
     pipeline = await flow.open_pipeline(store_url, recovery_seconds=1)
     try:
         name, fresh = f"h-{uuid.uuid4().hex[:8]}", f"f-{uuid.uuid4().hex[:8]}"
+        for collection in (name, fresh):
+            await pipeline.create_collection(collection, CollectionParameters(landmarks=landmarks))
         await flow.ingest(pipeline, name, articles, step)
         left = {article.id: article for article in articles}
         for _ in range(changes):
@@ -122,7 +193,7 @@ async def test_after_any_history_the_state_is_that_of_what_is_left(
             await flow.ingest(pipeline, fresh, sorted(left.values(), key=lambda a: a.id), 7)
             after, expected = await flow.state(pipeline, name), await flow.state(pipeline, fresh)
             assert after == expected
-            await pipeline.delete_collection(fresh)
+        await pipeline.delete_collection(fresh)
         status = await flow.settled(pipeline, name)
         assert status.articles == len(left)
         await pipeline.delete_collection(name)

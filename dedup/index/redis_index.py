@@ -7,8 +7,8 @@ for the layout.
 from __future__ import annotations
 
 import asyncio
-import struct
-from dataclasses import dataclass
+import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,11 +16,21 @@ import numpy as np
 from dedup.errors import StoreUnavailable
 from dedup.index import codec, keys
 from dedup.index.codec import Codec, UnknownDictionary
+from dedup.index.packing import (
+    MOST_EDGES,
+    Arrival,
+    Stored,
+    TextCommit,
+    commits_in_parts,
+    in_parts,
+    pack_arrival,
+    pack_commits,
+    packed,
+)
 from dedup.index.records import (
     decode_edges,
     decode_record,
     decode_text,
-    encode_edge,
     name_hash,
     payload_of,
 )
@@ -36,115 +46,8 @@ if TYPE_CHECKING:
 
 #: Keys asked for in one command.
 _CHUNK: Final = 500
-#: Bytes of postings stored in one call, about eight articles of 500 words: some 5 ms of the store.
-_PART_BYTES: Final = 6000
-# Many values go to a script in one argument, in the layouts that ingest.lua and commit.lua spell out: commands of
-# many arguments cost redis-py more than the store needs to read one.
-_ARRIVAL: Final = struct.Struct("<12s1s8sddB16s29sIII")
-_COMMIT: Final = struct.Struct("<IIdBIII")
-_EDGE_TO: Final = struct.Struct("<II")
-
-
-def _packed(numbers: Sequence[int]) -> bytes:
-    return struct.pack(f"<{len(numbers)}I", *numbers)
-
-
-def _in_parts(arrivals: Sequence[Arrival]) -> Iterable[Sequence[Arrival]]:
-    """Cut a batch so that no call holds the store for more than a few milliseconds."""
-    start, held = 0, 0
-    for stop, arrival in enumerate(arrivals):
-        if held and held + len(arrival.postings) > _PART_BYTES:
-            yield arrivals[start:stop]
-            start, held = stop, 0
-        held += len(arrival.postings)
-    yield arrivals[start:]
-
-
-def _pack_arrival(a: Arrival) -> bytes:
-    name = a.id.encode()
-    head = _ARRIVAL.pack(
-        a.name_hash,
-        b"c" if a.canceled else b"u",
-        a.content,
-        -1.0 if a.version is None else a.version,
-        -1.0 if a.version_time is None else a.version_time,
-        keys.FLAG_COMPARABLE if a.comparable else 0,
-        a.digest,
-        a.carrier,
-        len(name),
-        len(a.postings),
-        len(a.payload),
-    )
-    return b"".join((head, name, a.postings, a.payload))
-
-
-def _pack_commit(c: TextCommit) -> list[bytes]:
-    recheck, furniture = c.recheck.encode(), c.furniture or b""
-    known = (1 if c.replace else 0) | (2 if c.furniture is not None else 0)
-    sequence = -1.0 if c.sequence is None else c.sequence
-    sizes = (len(recheck), len(furniture), len(c.placement))
-    parts = [_COMMIT.pack(c.text, c.revision, sequence, known, *sizes), recheck, furniture, c.placement]
-    parts.append(_packed([len(c.edges)]))
-    parts += [_EDGE_TO.pack(other, revision) + encode_edge(edge) for other, revision, edge in c.edges]
-    return parts
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An article on its way into the index; byte layouts as in ``ingest.lua``."""
-
-    name_hash: bytes
-    id: str
-    canceled: bool
-    content: bytes
-    version: int | None
-    version_time: float | None
-    comparable: bool
-    digest: bytes
-    carrier: bytes
-    postings: bytes
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What ``ingest.lua`` answers for one article.
-
-    ``text`` is 0 where the article is not comparable; ``new_text`` tells that its postings were stored now and
-    ``lists`` holds what they met; ``previous`` is the text it carried before, 0 if none; ``edges`` are given for
-    a canceled article. ``sequence`` marks the moment.
-    """
-
-    outcome: str
-    number: int
-    text: int
-    head: bytes
-    new_text: bool
-    revision: int
-    previous: int
-    lists: NDArray[np.uint32]
-    edges: list[Edge]
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class TextCommit:
-    """What verification found for one text: furniture (None: as it was) and edges (other, its revision, edge)."""
-
-    text: int
-    revision: int
-    sequence: int | None
-    replace: bool
-    recheck: str
-    furniture: bytes | None
-    placement: bytes
-    edges: list[tuple[int, int, Edge]]
-
-
-def posting_bytes(postings: NDArray[np.uint64]) -> bytes:
-    """Postings as the scripts take them: 42 bits in 6 bytes each, most significant first."""
-    wide = postings.astype(">u8").view(np.uint8).reshape(-1, 8)
-    return wide[:, 2:].tobytes()
+#: Texts whose edges are asked for in one script.
+_EDGES_CHUNK: Final = 100
 
 
 class RedisIndex:
@@ -165,9 +68,7 @@ class RedisIndex:
     async def ingest(self, arrivals: Sequence[Arrival], now: float) -> list[Stored]:
         """Store articles in order; what happened to each."""
         moment = int(now * 1000)
-        calls = [
-            (moment, self._landmarks, b"".join(map(_pack_arrival, part))) for part in _in_parts(arrivals)
-        ]
+        calls = [(moment, self._landmarks, b"".join(map(pack_arrival, part))) for part in in_parts(arrivals)]
         answers = await self.store.run_each("ingest", [self.prefix], calls)
         return [self._stored(answer) for part in answers for answer in part]
 
@@ -186,19 +87,49 @@ class RedisIndex:
         touched: Iterable[int] = (),
         decisions: Sequence[tuple[int, bytes]] = (),
     ) -> tuple[set[int], set[int]]:
-        """Write edges, furniture and decisions; the texts refused (queued again) and the articles decided now."""
+        """Write edges, furniture and decisions; the texts refused (queued again) and the articles decided now.
+
+        In one call, or, where the edges are very many, in several: furniture, edges, and at last the decisions, so that
+        what breaks off in between is not taken for done.
+        """
         moved = list(touched)
-        parts = [_packed([len(texts), len(moved), len(decisions)])]
-        for c in texts:
-            parts += _pack_commit(c)
-        parts.append(_packed(moved))
-        parts += [struct.pack(f"<II{len(raw)}s", number, len(raw), raw) for number, raw in decisions]
-        refused, decided = await self._run("commit", b"".join(parts))
-        return set(refused), set(decided)
+        if sum(len(c.edges) for c in texts) + len(moved) <= MOST_EDGES:
+            refused, decided, _ = await self._run("commit", pack_commits(texts, moved, decisions))
+            return set(refused), set(decided)
+        texts, failed = await self._commit_furniture(texts)
+        for part in commits_in_parts(texts):
+            refused, _, _ = await self._run("commit", pack_commits(part))
+            failed |= set(refused)
+        for start in range(0, len(moved), MOST_EDGES):
+            await self._run("commit", pack_commits([], moved[start : start + MOST_EDGES]))
+        _, decided, _ = await self._run("commit", pack_commits([], [], decisions))
+        return failed, set(decided)
+
+    async def _commit_furniture(self, texts: Sequence[TextCommit]) -> tuple[list[TextCommit], set[int]]:
+        """Write the furniture of texts alone; what is left to write at their new revisions, and the texts refused."""
+        first = [replace(c, replace=False, recheck="", edges=[]) for c in texts if c.furniture is not None]
+        refused, _, changed = await self._run("commit", pack_commits(first)) if first else ([], [], [])
+        failed, moved = set(refused), set(changed)
+        left = [
+            replace(
+                c,
+                revision=c.revision + (c.text in moved),
+                furniture=None,
+                placement=b"",
+                edges=[(other, revision + (other in moved), edge) for other, revision, edge in c.edges],
+            )
+            for c in texts
+            if c.text not in failed
+        ]
+        return left, failed
 
     async def cut(self, text: int, entry: str, sequence: int, others: Iterable[int]) -> None:
         """Remove edges of a text that lost its place as a landmark."""
-        await self._run("cut", text, entry, sequence, *others)
+        left = list(others)
+        while len(left) > MOST_EDGES:
+            await self._run("cut", text, "", sequence, *left[:MOST_EDGES])
+            left = left[MOST_EDGES:]
+        await self._run("cut", text, entry, sequence, *left)
 
     async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
         """Take a dead text out of its lists; what is left in them."""
@@ -207,8 +138,8 @@ class RedisIndex:
     async def touch(self, texts: Iterable[int]) -> None:
         """Have everything verified with these texts verified again."""
         wanted = list(texts)
-        if wanted:
-            await self._run("touch", *wanted)
+        for start in range(0, len(wanted), MOST_EDGES):
+            await self._run("touch", *wanted[start : start + MOST_EDGES])
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -227,7 +158,7 @@ class RedisIndex:
         found = {}
         for start in range(0, len(numbers), _CHUNK):
             chunk = numbers[start : start + _CHUNK]
-            answer = await self._run("texts", "all" if carriers else "first", _packed(chunk))
+            answer = await self._run("texts", "all" if carriers else "first", packed(chunk))
             for number, fields in zip(chunk, answer, strict=True):
                 state = decode_text(number, fields)
                 if state is not None:
@@ -261,12 +192,14 @@ class RedisIndex:
     async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
         """Edges by text; texts without any are left out."""
         wanted = list(texts)
-        found = {}
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
-            for text, raw in zip(chunk, await self._run("edges", _packed(chunk)), strict=True):
-                if raw:
-                    found[text] = decode_edges(text, raw)
+        found: dict[int, list[Edge]] = {}
+        for start in range(0, len(wanted), _EDGES_CHUNK):
+            chunk = wanted[start : start + _EDGES_CHUNK]
+            answers = dict(zip(chunk, await self._run("edges", packed(chunk)), strict=True))
+            many = [text for text, raw in answers.items() if isinstance(raw, int)]
+            alone = await self.store.pipeline([("HGETALL", f"{self.prefix}e{text}") for text in many])
+            answers |= {text: _joined(raw) for text, raw in zip(many, alone, strict=True)}
+            found |= {text: decode_edges(text, raw) for text, raw in answers.items() if raw}
         return found
 
     async def numbers(self, ids: Sequence[str]) -> list[int]:
@@ -283,7 +216,7 @@ class RedisIndex:
         found = {}
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            for number, name in zip(chunk, await self._run("ids", _packed(chunk)), strict=True):
+            for number, name in zip(chunk, await self._run("ids", packed(chunk)), strict=True):
                 if name:
                     found[number] = name.decode()
         return found
@@ -366,6 +299,12 @@ class RedisIndex:
         found = dict(zip(queues, map(int, answers[:-1]), strict=True))
         found["articles"], found["texts"] = (int(value or 0) for value in answers[-1])
         return found
+
+
+def _joined(raw: Any) -> bytes:
+    """All fields and values of a hash, one after another."""
+    flat = itertools.chain.from_iterable(raw.items()) if isinstance(raw, dict) else raw
+    return b"".join(flat)
 
 
 def _pairs(raw: list[Any]) -> Iterable[tuple[Any, Any]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+#: Texts from which on a list can be boilerplate of all outlets.
+EVERYWHERE = 100
+
 
 @nb.njit(cache=True, nogil=True)
 def _repeats(sources, days, count, source):
@@ -25,15 +28,25 @@ def _repeats(sources, days, count, source):
 
 
 @nb.njit(cache=True, nogil=True)
+def _everywhere(days, count, texts):
+    """Whether a hot list of so many texts, with landmarks of these days, is boilerplate, whoever writes it."""
+    if texts < EVERYWHERE or count < 4:
+        return False
+    ordered = np.sort(days[:count])
+    quarter = count // 4
+    return ordered[count - 1 - quarter] - ordered[quarter] > 5
+
+
+@nb.njit(cache=True, nogil=True)
 def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving):
     """Read posting lists: which are furniture, who may be compared, whose furniture changed.
 
-    ``lists`` uint32 is a sequence of entries (index, e, m, moved, e eligible texts, m landmarks; with landmarks and no
-    eligible texts the landmarks are these); ``texts``,
-    ascending, with their sources and days are all texts in them that are alive; ``own`` is the asking text, which
+    ``lists`` uint32 is a sequence of entries (index, e, m, moved, texts of a hot list, e eligible texts, m
+    landmarks; with landmarks and no eligible texts the landmarks are these); ``texts``, ascending, with their
+    sources and days are all texts in them that are alive; ``own`` is the asking text, which
     stands in no list of eligible texts. With ``leaving`` False the own text came in and ``moved`` is the landmark it
     pushed out; with True it went out and ``moved`` is the one that took its place.
-    Returns furniture bool (size,), eligible bool (texts,), changes as rows (index, source).
+    Returns furniture bool (size,), eligible bool (texts,), changes as rows (index, source; 0: of every source).
     """
     furniture = np.zeros(size, np.bool_)
     eligible = np.zeros(texts.size, np.bool_)
@@ -47,8 +60,8 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
     was_day = np.empty(64, np.int32)
     p = 0
     while p < lists.size:
-        index, e, m, moved = lists[p], lists[p + 1], lists[p + 2], lists[p + 3]
-        p += 4
+        index, e, m, moved, now = lists[p], lists[p + 1], lists[p + 2], lists[p + 3], np.int64(lists[p + 4])
+        p += 5
         first = p if m == 0 else p + e
         length = e if m == 0 else m
         if length + 2 > group.size:
@@ -73,26 +86,31 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
         if own_inside and own != 0 and not leaving:
             group[count], group_source[count], group_day[count] = own, own_source, own_day
             count += 1
-        mine = _repeats(group_source, group_day, count, own_source)
+        boilerplate = m > 0 and now > m and _everywhere(group_day, count, now)
+        mine = boilerplate or _repeats(group_source, group_day, count, own_source)
         furniture[index] = mine
         was_inside = m == 0 or moved != 0 if leaving else own_inside
-        if own != 0 and was_inside:
+        if own != 0 and (was_inside or m > 0):
             # the list as it was before: without who came, with who went
             held = 0
             for g in range(others):
                 if not (leaving and group[g] == moved):
                     was_source[held], was_day[held] = group_source[g], group_day[g]
                     held += 1
-            if leaving:
+            if leaving and was_inside:
                 was_source[held], was_day[held] = own_source, own_day
                 held += 1
-            elif moved_at < texts.size:
+            elif not leaving and moved_at < texts.size:
                 was_source[held], was_day[held] = sources[moved_at], days[moved_at]
                 held += 1
-            if _repeats(was_source, was_day, held, own_source) != mine:
+            before_now = now + 1 if leaving else now - 1
+            if boilerplate != (m > 0 and before_now > m and _everywhere(was_day, held, before_now)):
+                change_index[changes], change_source[changes] = index, 0
+                changes += 1
+            elif not boilerplate and _repeats(was_source, was_day, held, own_source) != mine:
                 change_index[changes], change_source[changes] = index, own_source
                 changes += 1
-            if moved_at < texts.size and sources[moved_at] != own_source:
+            if not boilerplate and moved_at < texts.size and sources[moved_at] != own_source:
                 before = _repeats(was_source, was_day, held, sources[moved_at])
                 if before != _repeats(group_source, group_day, count, sources[moved_at]):
                     change_index[changes], change_source[changes] = index, sources[moved_at]
@@ -116,7 +134,7 @@ def members(lists, placed_only):
     n, p = 0, 0
     while p < lists.size:
         e, m, moved = lists[p + 1], lists[p + 2], lists[p + 3]
-        p += 4
+        p += 5
         if moved != 0:
             out[n] = moved
             n += 1

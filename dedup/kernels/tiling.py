@@ -217,6 +217,19 @@ def _maximal_runs(x, y, at, slots, meeting, keys, head, following, x_first, leas
     The table is of x, which is text a if ``x_first`` and text b otherwise.
     """
     runs = np.empty((32, 4), np.int32)
+    count = _fill_runs(runs, x, y, at, slots, meeting, keys, head, following, x_first, least)
+    if count > runs.shape[0]:
+        runs = np.empty((count, 4), np.int32)
+        count = _fill_runs(runs, x, y, at, slots, meeting, keys, head, following, x_first, least)
+    return runs, count
+
+
+@nb.njit(cache=True, nogil=True)
+def _fill_runs(runs, x, y, at, slots, meeting, keys, head, following, x_first, least):
+    """How many maximal runs there are; as many of them are written as ``runs`` has room for.
+
+    An array that is replaced by a larger one within the loop would make it three times slower.
+    """
     count = 0
     asked = np.zeros(keys.size, np.uint8)
     covered = np.full(x.size + y.size + 1, -1, np.int32)
@@ -240,14 +253,13 @@ def _maximal_runs(x, y, at, slots, meeting, keys, head, following, x_first, leas
                 covered[diagonal] = stop_y
                 half_words = _half_words(x, start_x, stop_x) if x_first else _half_words(y, start_y, stop_y)
                 if half_words >= least:
-                    if count == runs.shape[0]:
-                        runs = _grown(runs)
-                    runs[count, 0] = start_x if x_first else start_y
-                    runs[count, 1] = start_y if x_first else start_x
-                    runs[count, 2], runs[count, 3] = stop_x - start_x, half_words
+                    if count < runs.shape[0]:
+                        runs[count, 0] = start_x if x_first else start_y
+                        runs[count, 1] = start_y if x_first else start_x
+                        runs[count, 2], runs[count, 3] = stop_x - start_x, half_words
                     count += 1
             i = following[i]
-    return runs, count
+    return count
 
 
 @nb.njit(cache=True, nogil=True, inline="always")

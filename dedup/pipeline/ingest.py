@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedup.index import keys
+from dedup.index.packing import Stored, TextCommit, posting_bytes
 from dedup.index.records import (
     decode_decision,
     encode_decision,
@@ -21,7 +22,6 @@ from dedup.index.records import (
     source_hash,
     state_of_one,
 )
-from dedup.index.redis_index import Stored, TextCommit, posting_bytes
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
 from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, earliest, first_of_each

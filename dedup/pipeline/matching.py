@@ -12,7 +12,7 @@ import numpy as np
 
 from dedup.candidates import Neighbors, Placed, Survey, survey, texts_in, usable_tokens
 from dedup.cluster import Edge
-from dedup.index.redis_index import posting_bytes
+from dedup.index.packing import posting_bytes
 from dedup.observability import CANDIDATES, MATCHES, stage
 from dedup.sketch import Sketch, SketchParameters, sketch
 from dedup.text import Tokens, tokenize
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dedup.model import CollectionParameters
 
 _DAY: Final = 86400.0
+EVERY_SOURCE: Final = 0
 _opened: Final = itertools.count()
 
 
@@ -292,7 +293,7 @@ class Matcher:
     async def members_of_sources(
         self, made: Sketch, changed: Sequence[tuple[int, int]], own: int
     ) -> set[int]:
-        """All texts of the (posting, source) pairs given, without ``own``."""
+        """All texts of the (posting, source, or 0 for every source) pairs given, without ``own``."""
         touched: set[int] = set()
         by_posting: dict[int, set[int]] = {}
         for index, source in changed:
@@ -300,6 +301,9 @@ class Matcher:
         known: dict[int, TextState] = {}
         for index, sources in by_posting.items():
             members = (await self.index.members(posting_bytes(made.postings[index : index + 1]))).tolist()
+            if EVERY_SOURCE in sources:
+                touched.update(members)
+                continue
             known.update(await self.index.texts([m for m in members if m not in known]))
             for member in members:
                 state = known.get(member)

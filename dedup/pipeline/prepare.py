@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dedup.index import records
-from dedup.index.redis_index import Arrival, posting_bytes
+from dedup.index.packing import Arrival, posting_bytes
 from dedup.model import PubStatus
 from dedup.observability import stage
 from dedup.provenance import credits as find_credits

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dedup.errors import DedupError
+from dedup.index.packing import posting_bytes
 from dedup.index.records import source_hash
-from dedup.index.redis_index import posting_bytes
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
 from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, first_of_each
 from dedup.pipeline.matching import Asking, ready_text

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 from dedup.candidates import Placed, survey, texts_in
 from dedup.errors import DedupError
+from dedup.index.packing import TextCommit, posting_bytes
 from dedup.index.records import placed_source, placement_of
-from dedup.index.redis_index import TextCommit, posting_bytes
 from dedup.observability import stage
 from dedup.pipeline.background import Background
 from dedup.pipeline.matching import Asking, neighbors

@@ -1,11 +1,11 @@
 -- Write what verification found: edges of texts, furniture, decisions of articles.
 -- ARGV: one after another, numbers of 4 bytes: how many texts, touched texts and decisions follow; then
 --   texts, each: number, revision it was read at, sequence of its look-up (a double, -1 none), 1 to replace + 2 if furniture is
---     given, lengths of the three that follow: sequence of the recheck it answers ('' none), furniture, placement ('' unchanged);
---     then how many edges, each: other text, its revision, value (EDGE bytes);
+--     given, lengths of the four that follow: sequence of the recheck it answers ('' none), furniture, placement ('' unchanged),
+--     texts whose edges stay besides; then how many edges, each: other text, its revision, value (EDGE bytes);
 --   texts whose furniture changed;
 --   decisions: article number, length, decision ('' none).
--- Answer: {texts whose commit was refused and will be verified again, articles decided now}
+-- Answer: {texts whose commit was refused and will be verified again, articles decided now, texts whose furniture changed}
 refuse_if_full()
 local refused, decided = {}, {}
 local batch, at = ARGV[1], 13
@@ -17,9 +17,9 @@ local function take(size)
 end
 
 local function read_commit()
-  local c, known, recheck, furniture, placement, edges = {edges = {}}, nil, nil, nil, nil, nil
-  c.t, c.revision, c.seen, known, recheck, furniture, placement, at = unpack_struct('<I4I4dBI4I4I4', batch, at)
-  c.recheck, c.furniture, c.placement = take(recheck), take(furniture), take(placement)
+  local c, known, recheck, furniture, placement, stay, edges = {edges = {}}, nil, nil, nil, nil, nil, nil
+  c.t, c.revision, c.seen, known, recheck, furniture, placement, stay, at = unpack_struct('<I4I4dBI4I4I4I4', batch, at)
+  c.recheck, c.furniture, c.placement, c.stay = take(recheck), take(furniture), take(placement), take(stay)
   c.replace = known % 2 == 1
   if known < 2 then c.furniture = nil end
   edges, at = unpack_struct('<I4', batch, at)
@@ -31,19 +31,25 @@ local function read_commit()
   return c
 end
 
+local removals = MANY  -- a text that loses more edges is verified again for the others
 local function remove_edge(t, o)
+  removals = removals - 1
   call('HDEL', base .. 'e' .. t, packed(o))
   call('HDEL', base .. 'e' .. o, packed(t))
   dirty(o)
 end
 
+local shrinking = {}
 local function shrink_if(t, evicted, seen)
-  if evicted and seen >= 0 and tonumber(evicted) > seen then queue('shrink', t) end
+  if evicted and seen >= 0 and tonumber(evicted) > seen and not shrinking[t] then
+    shrinking[t] = true
+    queue('shrink', t)
+  end
 end
 
 -- First furniture, which others' edges rest on: where it changes the revision moves on, and an edge of this very
 -- call, verified with the new furniture, names the revision before.
-local texts, moved = {}, {}
+local texts, moved, moved_texts = {}, {}, {}
 for _ = 1, commits do
   local c = read_commit()
   local furniture, placement = c.furniture, c.placement
@@ -62,6 +68,7 @@ for _ = 1, commits do
       if furniture == '' then call('HDEL', key, 'f') else call('HSET', key, 'f', furniture) end
       call('HINCRBY', key, 'v', 1)
       moved[c.t] = true
+      moved_texts[#moved_texts + 1] = c.t
     end
   end
 end
@@ -74,9 +81,10 @@ for _, c in ipairs(texts) do
   if c.replace then
     local keep = {}
     for _, edge in ipairs(c.edges) do keep[packed(edge[1])] = true end
+    for i = 1, #c.stay, 4 do keep[sub(c.stay, i, i + 3)] = true end
     for _, o in ipairs(call('HKEYS', base .. 'e' .. t)) do
       if not keep[o] then
-        if written_since(number(o), c.seen) then again = true
+        if removals == 0 or written_since(number(o), c.seen) then again = true
         else
           remove_edge(t, number(o))
           changed = true
@@ -92,7 +100,7 @@ for _, c in ipairs(texts) do
       if current ~= o_revision then again = true
       else
         local o4 = packed(o)
-        if call('HGET', base .. 'e' .. t, o4) ~= value then
+        if not c.replace or call('HGET', base .. 'e' .. t, o4) ~= value then
           call('HSET', base .. 'e' .. t, o4, value)
           call('HSET', base .. 'e' .. o, t4, value)
           changed = true
@@ -127,4 +135,4 @@ for _ = 1, decisions do
   end
   call('ZREM', base .. 'pending', n)
 end
-return {refused, decided}
+return {refused, decided, moved_texts}

@@ -13,6 +13,7 @@ local FLAG_COMPARABLE, FLAG_TOMBSTONE, FLAG_DECIDED = 1, 2, 4
 local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a posting, unless that is a number in decimals
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
+local MANY = 200         -- edges of a text that are not read, or removed, in one script
 local BUCKETS = 1024     -- buckets of an empty table; those without entries take no space
 
 -- A full store allows removals: what begins with one would be left half-way. This it refuses, before anything is changed.
@@ -151,11 +152,13 @@ end
 
 -- Hot posting lists keep their landmarks, the C texts with the smallest digests, apart: 8 bytes of digest
 -- and the number of the text, ascending by digest.
+local ranks = {}  -- the lists of a hot story mostly have the same members
 local function landmarks_of(members, limit)
   local list = {}
   for i = 1, #members, 4 do
     local m = sub(members, i, i + 3)
-    list[#list + 1] = sub(call('HGET', base .. 't' .. number(m), 'd'), 1, 8) .. m
+    ranks[m] = ranks[m] or sub(call('HGET', base .. 't' .. number(m), 'd'), 1, 8) .. m
+    list[#list + 1] = ranks[m]
   end
   table.sort(list, before)
   for i = #list, limit + 1, -1 do list[i] = nil end
@@ -180,7 +183,8 @@ local function without(members, m)
 end
 
 -- One posting list as the caller needs it: index, how many texts the asking text may be compared with (none with
--- landmarks: these), how many landmarks follow them (0: the list is not hot), the landmark pushed out (0: none).
-local function entry(index, eligible, landmarks, evicted)
-  return pack('<I4I4I4I4', index, #eligible / 4, #landmarks / 4, evicted) .. eligible .. landmarks
+-- landmarks: these), how many landmarks follow them (0: the list is not hot), the landmark pushed out (0: none), how many
+-- texts a hot list has.
+local function entry(index, eligible, landmarks, evicted, size)
+  return pack('<I4I4I4I4I4', index, #eligible / 4, #landmarks / 4, evicted, size) .. eligible .. landmarks
 end

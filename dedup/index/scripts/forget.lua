@@ -17,7 +17,7 @@ local function from_list(field)
   local members = without(call('GET', list), t4)
   call('SET', list, members)
   local marks = call('GET', marks_key)
-  if not marks then return entry(index, members, '', 0) end
+  if not marks then return entry(index, members, '', 0, 0) end
   local promoted = 0
   local mine = sub(digest, 1, 8) .. t4
   local place
@@ -32,10 +32,10 @@ local function from_list(field)
     marks = fresh
   elseif #members / 4 <= limit then
     call('DEL', marks_key)
-    return entry(index, members, '', 0)
+    return entry(index, members, '', 0, 0)
   end
   local numbers = landmark_numbers(marks)
-  return entry(index, '', numbers, promoted)
+  return entry(index, '', numbers, promoted, #members / 4)
 end
 
 for i = 1, #blob, 6 do
@@ -49,7 +49,7 @@ for i = 1, #blob, 6 do
       postings.e = postings.e - 1
     elseif #others < #members then
       call('HSET', key_, field, value_of(others))
-      found[#found + 1] = entry(index, others, '', 0)
+      found[#found + 1] = entry(index, others, '', 0, 0)
     end
   elseif v then
     found[#found + 1] = from_list(sub(blob, i, i + 5))

@@ -10,49 +10,76 @@ refuse_if_full()
 local now, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local names, digests, postings = open_table('n'), open_table('d'), open_table('p')
 
-local function add_posting(index, key, field, posting, t4, digest)
-  local known = members_of(call('HGET', key, field))
-  if known and #known < SHORT then
-    call('HSET', key, field, PACKED .. known .. t4)
-    return entry(index, known, '', 0)
-  end
-  local list = base .. 'l' .. posting
-  if known then
-    call('SET', list, known .. t4)
-    call('HSET', key, field, LISTED)
-    return entry(index, known, '', 0)
-  end
-  local count = call('STRLEN', list) / 4
-  local marks_key = base .. 'm' .. posting
-  if count < limit then
-    local members = call('GET', list)
-    call('APPEND', list, t4)
-    return entry(index, members, '', 0)
-  end
-  local marks
-  if count == limit then
-    marks = table.concat(landmarks_of(call('GET', list), limit))
+-- Posting lists in keys of their own, as far as this call has met them: how many texts they have, the landmarks if that is
+-- more than `limit`, texts and landmarks yet to be written. Copies of a hot story in one call share theirs.
+local lists = {}
+local function write_list(posting, list)
+  if list.fresh ~= '' then call('APPEND', base .. 'l' .. posting, list.fresh) end
+  if list.moved then call('SET', base .. 'm' .. posting, list.marks) end
+  list.fresh, list.moved = '', false
+end
+local function open_list(posting, first)
+  local list = {fresh = '', moved = false}
+  if first then
+    call('SET', base .. 'l' .. posting, first)
+    list.count = #first / 4
   else
-    marks = call('GET', marks_key)
+    list.count = call('STRLEN', base .. 'l' .. posting) / 4
+    if list.count > limit then list.marks = call('GET', base .. 'm' .. posting) end
   end
-  local mine = sub(digest, 1, 8) .. t4
+  lists[posting] = list
+  return list
+end
+local function close_lists()
+  for posting, list in pairs(lists) do write_list(posting, list) end
+end
+
+local function add_to_list(index, posting, list, t4, digest, evicted)
+  local function members()
+    write_list(posting, list)
+    return call('GET', base .. 'l' .. posting)
+  end
+  local function add()
+    list.fresh = list.fresh .. t4
+    list.count = list.count + 1
+  end
+  if list.count < limit then
+    local known = members()
+    add()
+    return entry(index, known, '', 0, 0)
+  end
+  if list.count == limit then
+    list.marks = table.concat(landmarks_of(members(), limit))
+    list.moved = true
+  end
+  local marks, mine = list.marks, sub(digest, 1, 8) .. t4
   if not before(mine, sub(marks, -12)) then
-    if count == limit then call('SET', marks_key, marks) end
-    call('APPEND', list, t4)
-    local numbers = landmark_numbers(marks)
-    return entry(index, '', numbers, 0)
+    add()
+    return entry(index, '', landmark_numbers(marks), 0, list.count)
   end
-  local members = call('GET', list)
-  local evicted = sub(marks, -4)
+  local known = members()
+  local out = number(sub(marks, -4))
   local place = 1
   while before(sub(marks, place, place + 11), mine) do place = place + 12 end
-  marks = sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13)
-  call('SET', marks_key, marks)
-  call('APPEND', list, t4)
-  local out = number(evicted)
-  call('HSET', base .. 't' .. out, 'ev', next_sequence())
-  queue('shrink', out)
-  return entry(index, members, landmark_numbers(marks), out)
+  list.marks = sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13)
+  list.moved = true
+  add()
+  if not evicted[out] then
+    evicted[out] = true
+    call('HSET', base .. 't' .. out, 'ev', next_sequence())
+    queue('shrink', out)
+  end
+  return entry(index, known, landmark_numbers(list.marks), out, list.count)
+end
+
+local function add_posting(index, key, field, posting, t4, digest, evicted)
+  local known = members_of(call('HGET', key, field))
+  if known and #known < SHORT and #known < 4 * limit then
+    call('HSET', key, field, PACKED .. known .. t4)
+    return entry(index, known, '', 0, 0)
+  end
+  if known then call('HSET', key, field, LISTED) end
+  return add_to_list(index, posting, open_list(posting, known), t4, digest, evicted)
 end
 
 local function new_text(digest, id, carrier, blob)
@@ -64,15 +91,20 @@ local function new_text(digest, id, carrier, blob)
   postings.changed = true
   local found = {}
   local fresh = 0
+  local evicted, hot = {}, next(lists) ~= nil
   local decimals = tostring(t)
   local prefix, k, p, divisor = postings.prefix, postings.k, postings.p, 2 * postings.p / BUCKETS
   for i = 1, #blob, 6 do
-    local high, low = unpack_struct('>I2I4', blob, i)  -- home(), inline: this loop is most of what the store does
-    local b = high + BUCKETS * (low % divisor)
-    if b >= k then b = b - p end
-    local key, field = prefix .. pack('>I4', b), sub(blob, i + 2, i + 5)
-    if call('HSETNX', key, field, decimals) == 1 then fresh = fresh + 1
-    else found[#found + 1] = add_posting((i - 1) / 6, key, field, sub(blob, i, i + 5), t4, digest) end
+    local list = hot and lists[sub(blob, i, i + 5)]
+    if list then found[#found + 1] = add_to_list((i - 1) / 6, sub(blob, i, i + 5), list, t4, digest, evicted)
+    else
+      local high, low = unpack_struct('>I2I4', blob, i)  -- home(), inline: this loop is most of what the store does
+      local b = high + BUCKETS * (low % divisor)
+      if b >= k then b = b - p end
+      local key, field = prefix .. pack('>I4', b), sub(blob, i + 2, i + 5)
+      if call('HSETNX', key, field, decimals) == 1 then fresh = fresh + 1
+      else found[#found + 1] = add_posting((i - 1) / 6, key, field, sub(blob, i, i + 5), t4, digest, evicted) end
+    end
   end
   postings.e = postings.e + fresh
   return t, table.concat(found)
@@ -251,5 +283,6 @@ while at <= #batch do
   answer[10] = sequence
   answers[#answers + 1] = answer
 end
+close_lists()
 close_tables()
 return answers

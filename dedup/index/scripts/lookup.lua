@@ -11,16 +11,16 @@ local index = 0
 local stored = call('EXISTS', base .. 't' .. t) == 1
 
 -- A list that is hot, or would be with one more, as ingest.lua would answer for a text that comes now.
-local function on_arrival(members, marks)
+local function on_arrival(members, marks, count)
   marks = marks or table.concat(landmarks_of(members(), limit))
   if not before(mine, sub(marks, -12)) then
     local numbers = landmark_numbers(marks)
-    return entry(index, '', numbers, 0)
+    return entry(index, '', numbers, 0, count)
   end
   local place = 1
   while before(sub(marks, place, place + 11), mine) do place = place + 12 end
   local numbers = landmark_numbers(sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13))
-  return entry(index, members(), numbers, number(sub(marks, -4)))
+  return entry(index, members(), numbers, number(sub(marks, -4)), count)
 end
 
 local function from_list(field)
@@ -28,12 +28,12 @@ local function from_list(field)
   local count = call('STRLEN', list) / 4
   local marks = count > limit and call('GET', base .. 'm' .. field)
   local function members() return call('GET', list) end
-  if not stored and count >= limit then return on_arrival(members, marks) end
-  if not marks then return entry(index, without(members(), t4), '', 0) end
+  if not stored and count >= limit then return on_arrival(members, marks, count + 1) end
+  if not marks then return entry(index, without(members(), t4), '', 0, 0) end
   local numbers = landmark_numbers(marks)
   local last = sub(marks, -12)
-  if before(mine, last) or mine == last then return entry(index, without(members(), t4), numbers, 0) end
-  return entry(index, '', numbers, 0)
+  if before(mine, last) or mine == last then return entry(index, without(members(), t4), numbers, 0, count) end
+  return entry(index, '', numbers, 0, count)
 end
 
 for i = 1, #blob, 6 do
@@ -42,7 +42,7 @@ for i = 1, #blob, 6 do
     local members = members_of(v)
     if members then
       local others = without(members, t4)
-      if #others > 0 then found[#found + 1] = entry(index, others, '', 0) end
+      if #others > 0 then found[#found + 1] = entry(index, others, '', 0, 0) end
     else
       found[#found + 1] = from_list(sub(blob, i, i + 5))
     end
