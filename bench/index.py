@@ -11,8 +11,8 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field
+from typing import Final
 
 from bench import corpus, load, peers, recall
 from bench.options import Options
@@ -47,12 +47,9 @@ class Run:
         return self.articles / (self.seconds + self.settle_seconds)
 
 
-def economy() -> CollectionParameters | None:
-    """The parameters without text and with a window of 16; None where collections cannot be so yet."""
-    if "keep_text" not in {known.name for known in fields(CollectionParameters)}:
-        return None
-    chosen: dict[str, Any] = {"window": 16, "keep_text": False}
-    return CollectionParameters(**chosen)
+def economy() -> CollectionParameters:
+    """The parameters without text and with a window of 16; from 0.8 on it implies the bands."""
+    return CollectionParameters(window=16, keep_text=False, band_threshold=0.8)
 
 
 # -- ours ------------------------------------------------------------------------------------------
@@ -166,8 +163,7 @@ def contenders(articles: Sequence[Article], few: Sequence[Article]) -> dict[str,
         SESSION: lambda: datasketch_session(SESSION, few),
         UNARY: lambda: ours(UNARY, articles, one_by_one=True),
     }
-    if (parameters := economy()) is not None:
-        found[ECONOMY] = lambda: ours(ECONOMY, articles, parameters=parameters)
+    found[ECONOMY] = lambda: ours(ECONOMY, articles, parameters=economy())
     if peers.optional("rensa") is not None:
         found[RENSA] = lambda: rensa_in_process(RENSA, few)
     return found
@@ -187,7 +183,6 @@ def run(options: Options) -> Part:
         "dedup keeps texts, decisions, clusters and stories, and answers verified passages",
         "datasketch keeps the bands of signatures alone; its insertion_session inserts without asking",
         "rensa in process keeps nothing: for scale",
-        *([] if economy() else [f"{ECONOMY}: not available (CollectionParameters has no keep_text)"]),
         *peers.missing(),
     ]
     found = recall.run(options)

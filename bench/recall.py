@@ -84,8 +84,7 @@ def run(options: Options) -> Found:
         reference = brute.pairs(articles, options.output / "cache")
         counts = Counter(reference.values())
         finders = {"dedup": ours(articles), "datasketch": datasketch_pairs(articles)}
-        if (parameters := economy()) is not None:
-            finders["dedup, w=16, no text"] = ours(articles, parameters)
+        finders["dedup, w=16, no text"] = ours(articles, economy())
         total = sum(counts[kind] for kind in KINDS)
         rows.append((f"{name}: pairs", total, *(counts[kind] for kind in KINDS)))
         rows += [

@@ -288,6 +288,7 @@ class CollectionParameters:
     minimum_words: int = 12
     match_window_days: int = 0  # 0: no limit
     story_span_days: int = 3
+    keep_text: bool = True  # or seven bits a word, from which no text can be read
 
 
 @dataclass(frozen=True, slots=True)

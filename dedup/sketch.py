@@ -52,6 +52,7 @@ class SketchParameters:
     band_threshold: float = 0.7
     passages: bool = True
     normalizer: int = NORMALIZER_VERSION
+    reduced: bool = False
 
     @classmethod
     @functools.cache
@@ -64,6 +65,7 @@ class SketchParameters:
             seed=parameters.seed,
             band_threshold=parameters.band_threshold,
             passages=parameters.profile == "passages",
+            reduced=not parameters.keep_text,
         )
 
     @property

@@ -40,6 +40,7 @@ NORMALIZER_VERSION: Final = 1
 HALF: Final = 1
 QUOTED: Final = 2
 
+_LETTER: Final = np.uint64(127)
 _LIMIT: Final = 0x110000
 #: Code points with properties beyond the defaults end here (CJK extension J); the rest are separators.
 _ASSIGNED: Final = 0x33480
@@ -133,7 +134,7 @@ class Tokens:
     ``hashes`` uint64 of the normal form; ``starts``, ``ends`` int32 code points of the text as received;
     ``flags`` uint8 of HALF and QUOTED; ``utf8`` the normal forms joined by single spaces, in which token i is
     ``utf8[byte_starts[i]:byte_ends[i]]``. ``headline`` is the number of leading tokens that stand before
-    the body.
+    the body. Where ``is_reduced``, hashes and ``utf8`` are of seven bits a token, see :meth:`reduced`.
     """
 
     hashes: NDArray[np.uint64]
@@ -144,6 +145,7 @@ class Tokens:
     byte_starts: NDArray[np.int32]
     byte_ends: NDArray[np.int32]
     headline: int = 0
+    is_reduced: bool = False
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -157,6 +159,18 @@ class Tokens:
         """16 bytes, XXH3-128 of the normalized body: equal digests are equal texts."""
         first = int(self.byte_starts[self.headline]) if self.headline < len(self) else len(self.utf8)
         return xxhash.xxh3_128_digest(self.utf8[first:].data)
+
+    def reduced(self) -> Tokens:
+        """The same tokens as far as seven bits each can tell them apart: what a collection without text compares.
+
+        Everything made of them can be made again from :meth:`letters`, flags and the length of the headline. Two
+        words of news agree by chance once in fifty times, runs of six, the shortest passage, practically never.
+        """
+        return of_letters(self.letters(), self.flags, self.headline, self.starts, self.ends)
+
+    def letters(self) -> NDArray[np.uint8]:
+        """Seven bits of each token's hash, uint8 of shape (n,); the reduced form keeps these."""
+        return self.utf8[::2].copy() if self.is_reduced else (self.hashes & _LETTER).astype(np.uint8)
 
     def half_words(self, start: int = 0) -> int:
         """Length in half words from token ``start`` on."""
@@ -279,6 +293,37 @@ def _needs_composing(text: str) -> bool:
     if text.isascii():
         return False
     return not unicodedata.is_normalized("NFC", text) or "\uff9e" in text or "\uff9f" in text
+
+
+@functools.cache
+def _letter_hashes() -> NDArray[np.uint64]:
+    return np.array([xxhash.xxh3_64_intdigest(bytes([letter])) for letter in range(128)], np.uint64)
+
+
+def of_letters(
+    letters: NDArray[np.uint8],
+    flags: NDArray[np.uint8],
+    headline: int,
+    starts: NDArray[np.int32] | None = None,
+    ends: NDArray[np.int32] | None = None,
+) -> Tokens:
+    """Reduced tokens; without places their offsets are all 0."""
+    count = len(letters)
+    utf8 = np.full(max(0, 2 * count - 1), ord(" "), np.uint8)
+    utf8[::2] = letters
+    places = np.arange(count, dtype=np.int32) * np.int32(2)
+    nowhere = np.zeros(count, np.int32)
+    return Tokens(
+        hashes=_letter_hashes()[letters],
+        starts=nowhere if starts is None else starts,
+        ends=nowhere if ends is None else ends,
+        flags=flags,
+        utf8=utf8,
+        byte_starts=places,
+        byte_ends=places + np.int32(1),
+        headline=headline,
+        is_reduced=True,
+    )
 
 
 def tokenize(headline: str, body: str) -> Tokens:

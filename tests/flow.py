@@ -10,8 +10,12 @@ from dataclasses import dataclass
 
 from dedup.config import load_settings
 from dedup.errors import DedupError
+from dedup.index import keys
+from dedup.index.codec import Codec
+from dedup.index.records import ArticleRecord, decode_record, encode_payload
 from dedup.model import Article, CollectionStatus, ExportedArticle, IngestResult, Match
 from dedup.pipeline import Pipeline
+from dedup.pipeline.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -77,3 +81,17 @@ async def ingest(
             assert not isinstance(answer, DedupError), answer
             answers.append(answer)
     return answers
+
+
+def payload(ready: Prepared, codec: Codec) -> bytes:
+    """The variable part of the record of an article."""
+    return encode_payload(ready.article, ready.words, ready.credits, codec, ready.tokens)
+
+
+def record_of(ready: Prepared, codec: Codec) -> ArticleRecord:
+    """The record of an article as it is read back."""
+    name = ready.article.id.encode()
+    flags = keys.FLAG_COMPARABLE if ready.comparable else 0
+    head = keys.HEAD.pack(1, flags, b"", -1.0, -1.0, 0.0, ready.digest)
+    raw = head + bytes(keys.DECISION.size) + len(name).to_bytes(2, "little") + name
+    return decode_record(1, raw + payload(ready, codec), codec)

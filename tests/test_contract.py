@@ -139,8 +139,11 @@ def test_comments_state_the_parameters() -> None:
     text = PROTOS["dedup_service.proto"].split("message CollectionParameters {")[1].split("\n}")[0]
     defaults = model.CollectionParameters()
     for comment, field in re.findall(r"((?: +//.*\n)+) +optional \w+ (\w+) =", text):
-        default = re.search(r"Default ([\d.,]+)\.\n", comment)
+        default = re.search(r"Default ([\d.,]+|true)\.\n", comment)
         assert default, field
+        if default[1] == "true":
+            assert getattr(defaults, field) is True
+            continue
         assert number(default[1]) == getattr(defaults, field), field
         if field != "band_threshold":
             least, most = collections._RANGES[field]

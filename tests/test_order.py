@@ -144,6 +144,7 @@ async def test_a_notice_of_a_hundred_articles_is_nobodys_copy(store_url: str) ->
     changes=st.integers(0, 25),
     step=st.integers(1, 17),
     landmarks=st.sampled_from([3, 10]),
+    keep_text=st.booleans(),
 )
 @settings(
     max_examples=12,
@@ -153,7 +154,7 @@ async def test_a_notice_of_a_hundred_articles_is_nobodys_copy(store_url: str) ->
     database=None,
 )
 async def test_after_any_history_the_state_is_that_of_what_is_left(
-    store_url: str, seed: int, size: int, changes: int, step: int, landmarks: int
+    store_url: str, seed: int, size: int, changes: int, step: int, landmarks: int, keep_text: bool
 ) -> None:
     """Replacing, canceling, deleting and redelivering leave what a fresh ingest of the remaining articles gives."""
     rng = random.Random(seed)
@@ -163,7 +164,8 @@ async def test_after_any_history_the_state_is_that_of_what_is_left(
     try:
         name, fresh = f"h-{uuid.uuid4().hex[:8]}", f"f-{uuid.uuid4().hex[:8]}"
         for collection in (name, fresh):
-            await pipeline.create_collection(collection, CollectionParameters(landmarks=landmarks))
+            parameters = CollectionParameters(landmarks=landmarks, keep_text=keep_text)
+            await pipeline.create_collection(collection, parameters)
         await flow.ingest(pipeline, name, articles, step)
         left = {article.id: article for article in articles}
         for _ in range(changes):

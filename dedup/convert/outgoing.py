@@ -272,6 +272,7 @@ def parameters(value: model.CollectionParameters) -> service_pb2.CollectionParam
         minimum_words=value.minimum_words,
         match_window_days=value.match_window_days,
         story_span_days=value.story_span_days,
+        keep_text=value.keep_text,
     )
 
 

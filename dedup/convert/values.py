@@ -238,6 +238,7 @@ def parameters(message: service_pb2.CollectionParameters) -> model.CollectionPar
         minimum_words=message.minimum_words,
         match_window_days=message.match_window_days,
         story_span_days=message.story_span_days,
+        keep_text=message.keep_text,
     )
 
 

@@ -18,7 +18,8 @@ finds all it needs on one node of a cluster. After the prefix:
 ``t<t>``   hash     text: ``d`` digest, ``v`` revision, ``i`` smallest id, ``c`` carriers (that of ``i``
                     first), ``f`` furniture postings, ``k`` cluster, ``ev`` sequence of its last eviction
                     as a landmark, ``p`` outlet and time that its neighbors' furniture was last
-                    reckoned with, ``w`` sequence of the last commit of its edges, ``x`` dead
+                    reckoned with (absent: as its first carrier has them), ``w`` sequence of the last
+                    commit of its edges, ``x`` dead
 ``x<t>``   string   record that a dead text's postings are taken from
 ``z<z>``   string   dictionaries that payloads of records are compressed with
 ``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides

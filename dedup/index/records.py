@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+import numpy as np
 import xxhash
 
 from dedup.cluster import Carrier, Edge, TextNode
@@ -17,6 +18,7 @@ from dedup.index import keys
 from dedup.index.codec import Codec
 from dedup.model import Article, Credit, CreditPlace, Decision, DecisionKind, MatchKind, PubStatus
 from dedup.provenance import agency_of_source
+from dedup.text import Tokens, of_letters, tokenize
 
 _LENGTH: Final = struct.Struct("<H")
 _PLACEMENT: Final = struct.Struct("<Qd")
@@ -56,13 +58,36 @@ class _Payload(msgspec.Struct, array_like=True):
     credits: list[tuple[str, int, str, int, int, bool]]
 
 
+class _Reduced(msgspec.Struct, array_like=True):
+    """A payload without text: seven bits a token, and their flags as runs (flags, length, flags, ...)."""
+
+    letters: bytes
+    runs: list[int]
+    headline: int
+    source: str
+    byline: str
+    located: str
+    url: str
+    language: str
+    published: float | None
+    published_is_date: bool
+    words: int
+    credits: list[tuple[str, int, bool]]
+
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Payload)
+_reduced_decoder: Final = msgspec.msgpack.Decoder(_Reduced)
+#: First byte of a reduced payload: an array of as many fields as it has, and the other form has not.
+_REDUCED: Final = 0x90 + len(_Reduced.__struct_fields__)
 
 
 @dataclass(frozen=True, slots=True)
 class ArticleRecord:
-    """An article record read back; ``copies`` in the decision is still a number."""
+    """An article record read back; ``copies`` in the decision is still a number.
+
+    ``reduced`` are the tokens of an article whose text is not kept: headline and body of ``article`` are empty then.
+    """
 
     number: int
     text: int
@@ -78,6 +103,17 @@ class ArticleRecord:
     article: Article | None
     words: int
     credits: tuple[Credit, ...]
+    reduced: Tokens | None = None
+
+    def tokens(self) -> Tokens:
+        """The tokens of the article, made of its text or as they are stored; none of one that was removed."""
+        if self.reduced is not None:
+            return self.reduced
+        return (
+            tokenize(self.article.headline, self.article.body)
+            if self.article is not None
+            else tokenize("", "")
+        )
 
 
 class TextState(msgspec.Struct, frozen=True):
@@ -130,8 +166,12 @@ def name_hash(article_id: str) -> bytes:
     return xxhash.xxh3_128_digest(article_id.encode())[:12]
 
 
-def encode_payload(article: Article, words: int, credits: tuple[Credit, ...], codec: Codec) -> bytes:
-    """The variable part of a record."""
+def encode_payload(
+    article: Article, words: int, credits: tuple[Credit, ...], codec: Codec, tokens: Tokens
+) -> bytes:
+    """The variable part of a record: with the text, or with the tokens alone where they are reduced."""
+    if tokens.is_reduced:
+        return codec.encode(_encoder.encode(_reduced_payload(article, words, credits, tokens)))
     payload = _Payload(
         article.headline,
         article.body,
@@ -146,6 +186,32 @@ def encode_payload(article: Article, words: int, credits: tuple[Credit, ...], co
         [(c.agency, int(c.place), c.text, c.start, c.end, c.in_byline_field) for c in credits],
     )
     return codec.encode(_encoder.encode(payload))
+
+
+def _reduced_payload(article: Article, words: int, credits: tuple[Credit, ...], tokens: Tokens) -> _Reduced:
+    bounds = np.flatnonzero(np.diff(tokens.flags)) + 1
+    starts = np.concatenate(([0], bounds)) if len(tokens) else bounds
+    lengths = np.diff(np.append(starts, len(tokens)))
+    runs = np.stack((tokens.flags[starts].astype(np.int64), lengths), axis=1)
+    return _Reduced(
+        tokens.letters().tobytes(),
+        runs.ravel().tolist(),
+        tokens.headline,
+        article.source,
+        article.byline,
+        article.located,
+        article.url,
+        article.language,
+        article.published,
+        article.published_is_date,
+        words,
+        [(c.agency, int(c.place), c.in_byline_field) for c in credits],
+    )
+
+
+def _reduced_tokens(p: _Reduced) -> Tokens:
+    flags = np.repeat(np.array(p.runs[::2], np.uint8), p.runs[1::2])
+    return of_letters(np.frombuffer(p.letters, np.uint8), flags, p.headline)
 
 
 def payload_of(raw: bytes) -> bytes:
@@ -166,8 +232,9 @@ def decode_record(number: int, raw: bytes, codec: Codec) -> ArticleRecord:
     article: Article | None = None
     words = 0
     credits: tuple[Credit, ...] = ()
+    reduced: Tokens | None = None
     if not tombstone:
-        article, words, credits = _decode_payload(
+        article, words, credits, reduced = _decode_payload(
             name, codec.decode(raw[at + 2 + length :]), version, version_time
         )
     return ArticleRecord(
@@ -185,17 +252,19 @@ def decode_record(number: int, raw: bytes, codec: Codec) -> ArticleRecord:
         article=article,
         words=words,
         credits=credits,
+        reduced=reduced,
     )
 
 
 def _decode_payload(
     name: str, raw: bytes, version: float, version_time: float
-) -> tuple[Article, int, tuple[Credit, ...]]:
-    p = _decoder.decode(raw)
+) -> tuple[Article, int, tuple[Credit, ...], Tokens | None]:
+    p: _Payload | _Reduced = (_reduced_decoder if raw[0] == _REDUCED else _decoder).decode(raw)
+    headline, body = (p.headline, p.body) if isinstance(p, _Payload) else ("", "")
     article = Article(
         id=name,
-        headline=p.headline,
-        body=p.body,
+        headline=headline,
+        body=body,
         source=p.source,
         byline=p.byline,
         located=p.located,
@@ -207,10 +276,13 @@ def _decode_payload(
         version_time=version_time if version_time >= 0 else None,
         pubstatus=PubStatus.USABLE,
     )
+    if isinstance(p, _Reduced):
+        named = tuple(Credit(a, CreditPlace(place), "", 0, 0, field) for a, place, field in p.credits)
+        return article, p.words, named, _reduced_tokens(p)
     credits = tuple(
         Credit(a, CreditPlace(place), text, s, e, field) for a, place, text, s, e, field in p.credits
     )
-    return article, p.words, credits
+    return article, p.words, credits, None
 
 
 def encode_carrier(article: Article, arrival: float, words: int, credits: tuple[Credit, ...]) -> bytes:
@@ -263,6 +335,7 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
         return None
     size = keys.CARRIER.size
     whole = len(carriers) % size == 0
+    placement = placement or carriers[4:20]
     node = TextNode(text, digest, decode_carriers(carriers if whole else carriers[:size]))
     return TextState(
         node,

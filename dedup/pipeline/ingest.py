@@ -26,7 +26,7 @@ from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResu
 from dedup.observability import ARTICLES, stage
 from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, earliest, first_of_each
 from dedup.pipeline.matching import Asking, Matched, Verified, ready_text
-from dedup.pipeline.prepare import Prepared, prepare, prepare_batch
+from dedup.pipeline.prepare import Prepared, of_record, prepare_batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,7 @@ class Ingest:
         for record in alive:
             if record.article is None:
                 continue
-            ready = prepare(record.article, self._room.parameters)
+            ready = of_record(record, record.article, self._room.parameters)
             if ready.sketch is None:
                 continue
             sequence, lists = await self._index.lookup(

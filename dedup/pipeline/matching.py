@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from dedup.cluster import Edge
 from dedup.index.packing import posting_bytes
 from dedup.observability import CANDIDATES, MATCHES, stage
 from dedup.sketch import Sketch, SketchParameters, sketch
-from dedup.text import Tokens, tokenize
+from dedup.text import Tokens
 from dedup.verify import ComparableText, Evidence, comparable, verify_many
 
 if TYPE_CHECKING:
@@ -140,6 +140,14 @@ def ready_text(
     return comparable(tokens, digest, parameters.shingle_size, usable)
 
 
+def as_stored(text: ComparableText) -> ComparableText:
+    """The text as it will be read: without offsets where it is not kept."""
+    if not text.tokens.is_reduced:
+        return text
+    nowhere = np.zeros(len(text.tokens), np.int32)
+    return replace(text, tokens=replace(text.tokens, starts=nowhere, ends=nowhere))
+
+
 class Matcher:
     """Finds the verified matches of texts in one collection's index."""
 
@@ -212,7 +220,7 @@ class Matcher:
             for a, furniture in zip(asking, packed, strict=True)
         ]
         # texts that ask together meet with the furniture that this very survey found
-        texts = texts | {a.text: own for a, own in zip(asking, owns, strict=True) if a.text}
+        texts = texts | {a.text: as_stored(own) for a, own in zip(asking, owns, strict=True) if a.text}
         out = []
         for a, s, own, furniture, states in zip(asking, surveys, owns, packed, chosen, strict=True):
             name = a.id.encode()
@@ -256,7 +264,7 @@ class Matcher:
                 state = missing[number]
                 if record.article is None or record.text != state.node.text:
                     continue  # replaced in between: whoever replaced it has this pair verified again
-                tokens = tokenize(record.article.headline, record.article.body)
+                tokens = record.tokens()
                 out.append((state, ready_text(tokens, record.digest, state.furniture, None, self.parameters)))
         return out
 
@@ -270,12 +278,12 @@ class Matcher:
         record = (await self.index.records([number])).get(number)
         if record is None or record.article is None:
             return None
-        tokens = tokenize(record.article.headline, record.article.body)
+        tokens = record.tokens()
         return ready_text(tokens, record.digest, b"", None, self.parameters)
 
     def keep(self, text: int, revision: int, ready: ComparableText) -> None:
         """Remember a text that was just made ready."""
-        self._cache.put(self._cached_as, text, revision, ready)
+        self._cache.put(self._cached_as, text, revision, as_stored(ready))
 
     async def touched_by(self, matched: Matched) -> set[int]:
         """Texts whose furniture may have changed with the coming of this one."""

@@ -46,6 +46,8 @@ def prepare(article: Article, parameters: CollectionParameters) -> Prepared:
         tokens = tokenize(article.headline, article.body)
         long_enough = tokens.half_words(tokens.headline) >= 2 * parameters.minimum_words
         digest = tokens.body_digest()
+        if not parameters.keep_text:
+            tokens = tokens.reduced()
     made = None
     if long_enough:
         with stage("sketch"):
@@ -53,6 +55,13 @@ def prepare(article: Article, parameters: CollectionParameters) -> Prepared:
     with stage("credits"):
         credits = find_credits(article)
     return Prepared(article, tokens, digest, made, tokens.half_words() // 2, credits)
+
+
+def of_record(record: records.ArticleRecord, article: Article, parameters: CollectionParameters) -> Prepared:
+    """What :func:`prepare` made of an article that is stored now, from its record."""
+    tokens = record.tokens()
+    made = sketch(tokens, SketchParameters.of(parameters)) if record.comparable else None
+    return Prepared(article, tokens, record.digest, made, record.words, record.credits)
 
 
 def arrival(prepared: Prepared, now: float, codec: Codec) -> Arrival:
@@ -69,7 +78,7 @@ def arrival(prepared: Prepared, now: float, codec: Codec) -> Arrival:
         digest=prepared.digest,
         carrier=records.encode_carrier(article, now, prepared.words, prepared.credits),
         postings=posting_bytes(prepared.sketch.postings) if prepared.sketch is not None else b"",
-        payload=records.encode_payload(article, prepared.words, prepared.credits, codec),
+        payload=records.encode_payload(article, prepared.words, prepared.credits, codec, prepared.tokens),
     )
 
 

@@ -13,7 +13,7 @@ from dedup.index.records import source_hash
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
 from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, first_of_each
 from dedup.pipeline.matching import Asking, ready_text
-from dedup.pipeline.prepare import prepare
+from dedup.pipeline.prepare import of_record, prepare
 from dedup.verify import ComparableText, to_match, to_passages, verify
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Search:
             message = f"article {given!r} was removed meanwhile"
             raise DedupError(message)
         state = (await self._room.index.texts([record.text])).get(record.text) if record.text else None
-        ready = prepare(record.article, self._room.parameters)
+        ready = of_record(record, record.article, self._room.parameters)
         furniture = state.furniture if state is not None else b""
         return record.article, ready_text(
             ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters

@@ -28,7 +28,7 @@ from dedup.observability import stage
 from dedup.pipeline.background import Background
 from dedup.pipeline.matching import Asking, neighbors
 from dedup.sketch import Sketch, SketchParameters, sketch
-from dedup.text import Tokens, tokenize
+from dedup.text import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -166,11 +166,10 @@ class Sweeper:
         return one, sequence
 
     def _sketch(self, record: ArticleRecord) -> tuple[Tokens, Sketch]:
-        article = record.article
-        if article is None:
+        if record.article is None:
             message = "the record of a removed article has no text"
             raise DedupError(message)
-        tokens = tokenize(article.headline, article.body)
+        tokens = record.tokens()
         return tokens, sketch(tokens, SketchParameters.of(self._parameters))
 
     def _busy(self) -> bool:

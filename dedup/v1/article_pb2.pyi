@@ -437,6 +437,7 @@ class Passage(_message.Message):
 
     Offsets are half-open and point into headline + "\\n" + body as received (the "\\n" also after an empty headline),
     counted in the OffsetEncoding of the answer, by default Unicode code points.
+    Offsets into a stored article whose text is not kept (CollectionParameters.keep_text) are 0.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -1359,6 +1359,7 @@ class CollectionParameters(_message.Message):
     MINIMUM_WORDS_FIELD_NUMBER: _builtins.int
     MATCH_WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     STORY_SPAN_DAYS_FIELD_NUMBER: _builtins.int
+    KEEP_TEXT_FIELD_NUMBER: _builtins.int
     profile: Global___CollectionProfile.ValueType
     """Which channels find candidates. Default: passages."""
     shingle_size: _builtins.int
@@ -1376,13 +1377,18 @@ class CollectionParameters(_message.Message):
     Default 0.7.
     """
     landmarks: _builtins.int
-    """How many texts of a posting are compared with all others that share it, 2 to 1,000. Default 30."""
+    """How many texts of a posting are compared with all others that share it, 2 to 1,000. Default 10."""
     minimum_words: _builtins.int
     """Fewest words of a body that is compared, 1 to 10,000. Default 12."""
     match_window_days: _builtins.int
     """Only articles published within so many days of one another are compared, 0 to 36,500; 0: all. Default 0."""
     story_span_days: _builtins.int
     """Longest span of publication time of a story in days, 0 to 36,500. Default 3."""
+    keep_text: _builtins.bool
+    """Whether headlines and bodies are kept. Without, an article is stored as seven bits a word, enough to compare
+    it but holds no text: headline, body and the words of credits are empty, and offsets 0, wherever an answer speaks of
+    a stored article; those of the article in the request are given. Needs about a third of the memory. Default true.
+    """
     def __init__(
         self,
         *,
@@ -1396,13 +1402,16 @@ class CollectionParameters(_message.Message):
         minimum_words: _builtins.int | None = ...,
         match_window_days: _builtins.int | None = ...,
         story_span_days: _builtins.int | None = ...,
+        keep_text: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_keep_text", b"_keep_text", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "keep_text", b"keep_text", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "profile", b"profile", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_keep_text", b"_keep_text", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "keep_text", b"keep_text", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "profile", b"profile", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__band_threshold: _TypeAlias = _typing.Literal["band_threshold"]  # noqa: Y015
     _WhichOneofArgType__band_threshold: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__keep_text: _TypeAlias = _typing.Literal["keep_text"]  # noqa: Y015
+    _WhichOneofArgType__keep_text: _TypeAlias = _typing.Literal["_keep_text", b"_keep_text"]  # noqa: Y015
     _WhichOneofReturnType__landmarks: _TypeAlias = _typing.Literal["landmarks"]  # noqa: Y015
     _WhichOneofArgType__landmarks: _TypeAlias = _typing.Literal["_landmarks", b"_landmarks"]  # noqa: Y015
     _WhichOneofReturnType__match_window_days: _TypeAlias = _typing.Literal["match_window_days"]  # noqa: Y015
@@ -1421,6 +1430,8 @@ class CollectionParameters(_message.Message):
     _WhichOneofArgType__window: _TypeAlias = _typing.Literal["_window", b"_window"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__band_threshold) -> _WhichOneofReturnType__band_threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__keep_text) -> _WhichOneofReturnType__keep_text | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__landmarks) -> _WhichOneofReturnType__landmarks | None: ...
     @_typing.overload

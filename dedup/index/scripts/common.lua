@@ -14,7 +14,7 @@ local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a posting, unless that is a number in decimals
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
 local MANY = 200         -- edges of a text that are not read, or removed, in one script
-local BUCKETS = 1024     -- buckets of an empty table; those without entries take no space
+local BUCKETS = 1024     -- buckets of an empty table of postings; those without entries take no space
 
 -- A full store allows removals: what begins with one would be left half-way. This it refuses, before anything is changed.
 local function refuse_if_full() call('HINCRBY', COUNTERS, 'seq', 0) end
@@ -45,7 +45,8 @@ local function open_table(name)
   local t = tables[name]
   if not t then
     local got = call('HMGET', COUNTERS, name .. 'k', name .. 'e')
-    t = {name = name, prefix = base .. name, k = tonumber(got[1]) or BUCKETS, e = tonumber(got[2]) or 0, changed = false}
+    local first = name == 'p' and BUCKETS or BUCKETS / 16
+    t = {name = name, prefix = base .. name, k = tonumber(got[1]) or first, e = tonumber(got[2]) or 0, changed = false}
     t.p = 1
     while t.p * 2 <= t.k do t.p = t.p * 2 end
     tables[name] = t

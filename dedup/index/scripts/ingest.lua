@@ -85,7 +85,7 @@ end
 local function new_text(digest, id, carrier, blob)
   local t = call('HINCRBY', COUNTERS, 't', 1)
   local t4 = packed(t)
-  call('HSET', base .. 't' .. t, 'd', digest, 'v', 1, 'i', id, 'c', carrier, 'p', sub(carrier, 5, 20))
+  call('HSET', base .. 't' .. t, 'd', digest, 'v', 1, 'i', id, 'c', carrier)
   call('HINCRBY', COUNTERS, 'texts', 1)
   table_set(digests, digest, t4)
   postings.changed = true
@@ -110,10 +110,14 @@ local function new_text(digest, id, carrier, blob)
   return t, table.concat(found)
 end
 
+-- The outlet and time that a text came with, before another carrier takes the first place.
+local function keep_placement(key, carriers) call('HSETNX', key, 'p', sub(carriers, 5, 20)) end
+
 local function link(t, id, carrier)
   local key = base .. 't' .. t
   local got = call('HMGET', key, 'i', 'c')
   if before(id, got[1]) then
+    keep_placement(key, got[2])
     call('HSET', key, 'i', id, 'c', carrier .. got[2])
     touch(t)
   else
@@ -159,6 +163,7 @@ local function unlink(t, n, record)
       if before(id, best_id) then best, best_id = i, id end
     end
     kept[1], kept[best] = kept[best], kept[1]
+    keep_placement(key, carriers)
     call('HSET', key, 'i', best_id)
     touch(t)
   end
@@ -253,8 +258,11 @@ while at <= #batch do
       local got = call('HGET', key, 'c')
       for i = 1, #got, CARRIER do
         if sub(got, i, i + 3) == sub(entry_, 1, 4) then
+          if i == 1 then
+            keep_placement(key, got)
+            touch(t)
+          end
           call('HSET', key, 'c', sub(got, 1, i - 1) .. entry_ .. sub(got, i + CARRIER))
-          if i == 1 then touch(t) end
         end
       end
       dirty(t)
