@@ -118,13 +118,18 @@ _QUOTE_MARKS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CharacterTables:
-    """Properties by code point: ``kind`` (see kernels), ``quote``, and folding as slices of ``folded``."""
+    """Properties by code point: ``kind`` (see kernels), ``quote``, and folding as slices of ``folded``.
+
+    ``letters`` are what ASCII letters and digits fold to, ``doubtful`` tells which may stand in a text that is not NFC.
+    """
 
     kind: NDArray[np.uint8]
     quote: NDArray[np.uint8]
     fold_start: NDArray[np.uint32]
     fold_length: NDArray[np.uint8]
     folded: NDArray[np.uint32]
+    letters: NDArray[np.uint8]
+    doubtful: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +204,20 @@ def tables() -> CharacterTables:
                 kind[code] = kernels.K_IGNORED
     for mark, q in _QUOTE_MARKS.items():
         quote[ord(mark)] = q
-    return CharacterTables(kind, quote, start, length, np.array(folded, np.uint32))
+    letters = np.zeros(0x80, np.uint8)
+    for ascii_code in np.flatnonzero(kind[:0x80] == kernels.K_WORD).tolist():
+        letters[ascii_code] = folded[start[ascii_code]]
+    return CharacterTables(kind, quote, start, length, np.array(folded, np.uint32), letters, _doubtful())
+
+
+def _doubtful() -> NDArray[np.bool_]:
+    """Code points that decompose, compose with what is before them, or change places (UAX #15, quick check)."""
+    out = np.zeros(_LIMIT, np.bool_)
+    for code in range(_ASSIGNED):
+        char = chr(code)
+        out[code] = unicodedata.combining(char) or not unicodedata.is_normalized("NFC", char)
+    out[[ord(char) for char in _trailing() | _VOICING]] = True
+    return out
 
 
 def _inside(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
@@ -290,8 +308,6 @@ def _continues(segment: str, char: str) -> bool:
 
 
 def _needs_composing(text: str) -> bool:
-    if text.isascii():
-        return False
     return not unicodedata.is_normalized("NFC", text) or "\uff9e" in text or "\uff9f" in text
 
 
@@ -333,15 +349,21 @@ def tokenize(headline: str, body: str) -> Tokens:
         UnicodeEncodeError: the text holds an unpaired surrogate; callers refuse those at the edge.
     """
     text = f"{headline}\n{body}"
-    begins = stops = None
-    if _needs_composing(text):
-        text, begins, stops = _compose(text)
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     t = tables()
-    hashes, starts, ends, flags, utf8, byte_starts, byte_ends = kernels.tokenize(
-        points, text.isascii(), t.kind, t.quote, t.fold_start, t.fold_length, t.folded
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    others, size, doubt = (
+        (0, 0, False) if text.isascii() else kernels.beyond_ascii(points, t.fold_length, t.doubtful)
     )
+    begins = stops = None
+    if doubt and _needs_composing(text):
+        text, begins, stops = _compose(text)
+        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        others, size, _ = kernels.beyond_ascii(points, t.fold_length, t.doubtful)
+    hashes, spans, flags, utf8, ahead = kernels.tokenize(
+        points, others, size, len(headline), t.kind, t.quote, t.letters, t.fold_start, t.fold_length, t.folded
+    )
+    starts, ends, byte_starts, byte_ends = spans
     if begins is not None and stops is not None:
         starts, ends = begins[starts], stops[ends - 1]
-    count = int(np.searchsorted(starts, len(headline), side="left"))
-    return Tokens(hashes, starts, ends, flags, utf8, byte_starts, byte_ends, count)
+        ahead = int(np.searchsorted(starts, len(headline), side="left"))
+    return Tokens(hashes, starts, ends, flags, utf8, byte_starts, byte_ends, ahead)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dedup.text import HALF, QUOTED, Tokens, tokenize
+from dedup.text import HALF, QUOTED, Tokens, tables, tokenize
 from tests import oracle_text
 
 SENTENCES = {
@@ -263,6 +263,16 @@ def test_every_code_point_is_read_as_the_reference_reads_it(pattern: str) -> Non
     lines = [pattern.format(chr(code)) for code in sampled]
     text = "\n".join(lines)
     assert described(tokenize("", text), 0) == oracle_text.tokenize(text)
+
+
+def test_a_text_that_can_be_composed_holds_a_code_point_that_says_so() -> None:
+    """Texts are composed only where one of these stands in them: every decomposition, and every mark after a letter."""
+    doubtful = tables().doubtful
+    for code in (code for code in range(0x110000) if not 0xD800 <= code < 0xE000):
+        char = chr(code)
+        for text in (char, unicodedata.normalize("NFD", char), f"a{char}", f"a{char}\u0301"):
+            if not unicodedata.is_normalized("NFC", text):
+                assert any(doubtful[ord(c)] for c in text), hex(code)
 
 
 @given(st.one_of(ANYTHING, LETTERS))

@@ -42,7 +42,7 @@ from dedup.kernels.marks import (
 from dedup.kernels.posting_lists import members, survey
 from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
 from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, mark, offsets, shingle_table, units_of
-from dedup.kernels.tokens import tokenize
+from dedup.kernels.tokens import beyond_ascii, tokenize
 
 __all__ = [
     "BLOCKED",
@@ -76,6 +76,7 @@ __all__ = [
     "Q_WHITE_CORNER_RIGHT",
     "SEED",
     "band_keys",
+    "beyond_ascii",
     "compare",
     "mark",
     "members",

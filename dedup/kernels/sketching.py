@@ -50,7 +50,7 @@ def _u32(data, p):
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def xxh32(data, start, end):
     """XXH32, seed 0, of ``data[start:end]``."""
     p, stop = np.uint64(start), np.uint64(end)
@@ -80,7 +80,7 @@ def xxh32(data, start, end):
 @nb.njit(cache=True, nogil=True)
 def signature(utf8, byte_starts, byte_ends, first, k, a, b):
     """MinHash signature, shape (permutations,), of the word k-grams from token ``first`` on."""
-    n = max(0, byte_starts.size - k + 1 - first)
+    n = max(0, byte_starts.size - k + 1 - first) if a.size > 0 else 0
     hashes = np.empty(n, np.uint32)
     for i in range(n):
         x = xxh32(utf8, byte_starts[first + i], byte_ends[first + i + k - 1])
@@ -107,10 +107,10 @@ def prefer_open(shingle_hashes, tokens, k):
     for i in range(tokens.size):
         ranks[i] = mix(tokens[i] ^ POLY)
     for i in range(shingle_hashes.size):
-        least, is_open = ranks[i + middle], True
-        for j in range(i, i + k):
-            is_open &= ranks[j] >= least
-        shingle_hashes[i] = (shingle_hashes[i] >> _1) | (np.uint64(0) if is_open else _TOP)
+        least, j = ranks[i + middle], i
+        while j < i + k and ranks[j] >= least:
+            j += 1
+        shingle_hashes[i] = (shingle_hashes[i] >> _1) | (np.uint64(0) if j == i + k else _TOP)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -13,7 +13,6 @@ from dedup.kernels.marks import (
     K_NEWLINE,
     K_OPENING,
     K_SPACE,
-    K_WORD,
     Q_APOSTROPHE,
     Q_NONE,
     double_mark,
@@ -24,7 +23,8 @@ from dedup.kernels.marks import (
 )
 
 _HALF = np.uint8(1)
-_FNV_OFFSET, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+_SPACE = 0x20
+_1, _8 = np.uint64(1), np.uint64(8)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -49,61 +49,65 @@ def _put_utf8(out, n, c):
 
 
 @nb.njit(cache=True, nogil=True)
-def _normal_size(points, kinds, fold_length):
-    """Upper bounds: tokens, and bytes of the normal form."""
-    tokens, size, inside, alone = 0, 1, False, False
+def beyond_ascii(points, fold_length, doubtful):
+    """Code points beyond ASCII, an upper bound for the bytes they fold to, and whether one of them is doubtful."""
+    count, size, doubt = 0, np.int64(0), False
     for i in range(points.size):
-        k = kinds[points[i]]
-        if is_word(k):
-            if not inside or (k != K_MARK and (alone or k == K_CHARACTER)):
-                tokens += 1
-                size += 1
-                alone = k == K_CHARACTER
-            inside = True
-            size += 4 * fold_length[points[i]] if points[i] >= 0x80 else 1
-        elif k != K_IGNORED:
-            inside = False
-    return tokens, size
+        c = points[i]
+        if c >= 0x80:
+            count += 1
+            size += np.int64(4) * np.int64(fold_length[c])
+            doubt |= doubtful[c]
+    return count, size, doubt
 
 
-@nb.njit(cache=True, nogil=True)
-def _ascii_run(points, i, kinds, fold_start, folded, utf8, size, h):
+# Functions called for every token are inlined: a call counts the references to each of its arrays, up and down again.
+@nb.njit(cache=True, nogil=True, inline="always")
+def _ascii_run(points, i, letters, utf8, size):
     """Read ASCII letters and digits from i on, each of which folds to one: most of most texts.
 
-    Returns the position of the last one, the bytes written so far, and the hash.
+    Returns the position of the last one and the bytes written so far.
     """
-    c = points[i]
-    while True:
-        letter = folded[fold_start[c]]
-        h = (h ^ np.uint64(letter)) * _FNV_PRIME
-        utf8[size] = letter
-        size += 1
-        if i + 1 == points.size:
-            return i, size, h
-        c = points[i + 1]
-        if c >= 0x80 or kinds[c] != K_WORD:
-            return i, size, h
-        i += 1
+    at, stop, n = np.uint64(i), np.uint64(points.size), np.uint64(size)
+    while at < stop and points[at] < 0x80 and letters[points[at]] != 0:
+        utf8[n] = letters[points[at]]
+        n += _1
+        at += _1
+    return np.int64(at) - 1, np.int64(n)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _hash(utf8, start, end):
+    """64-bit hash of ``utf8[start:end]``, read eight bytes at a time: seven beyond the end must be there."""
+    at, stop, h = np.uint64(start), np.uint64(end), np.uint64(0)
+    while at < stop:
+        eight = np.uint64(0)
+        for j in range(8):
+            eight |= np.uint64(utf8[at + np.uint64(j)]) << np.uint64(8 * j)
+        if stop - at < _8:
+            eight &= (_1 << (_8 * (stop - at))) - _1
+        h = mix(h ^ eight)
+        at += _8
+    return h
 
 
 @nb.njit(cache=True, nogil=True)
-def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded):
-    """Tokens of a text given as code points; see :class:`dedup.text.Tokens` for what is returned."""
-    most, size = points.size // 2 + 1, points.size + points.size // 2 + 2
-    if not ascii_only:
-        most, size = _normal_size(points, kinds, fold_length)
-    hashes = np.empty(most, np.uint64)
-    starts = np.empty(most, np.int32)
-    ends = np.empty(most, np.int32)
+def tokenize(points, others, size, headline, kinds, quotes, letters, fold_start, fold_length, folded):
+    """Tokens of a text given as code points; see :class:`dedup.text.Tokens` for what is returned.
+
+    ``others`` and ``size`` are what :func:`beyond_ascii` says of it, ``letters`` what ASCII letters and digits fold to
+    (0: neither), ``headline`` is its length in code points. Starts, ends, byte starts and byte ends are the rows of
+    one array; the last of what is returned is the number of tokens that start in the headline.
+    """
+    most = (points.size - others) // 2 + 1 + others
+    spans = np.empty((4, most), np.int32)
+    starts, ends, byte_starts, byte_ends = spans[0], spans[1], spans[2], spans[3]
     flags = np.zeros(most + 1, np.uint8)
-    utf8 = np.empty(size, np.uint8)
-    byte_starts = np.empty(most, np.int32)
-    byte_ends = np.empty(most, np.int32)
+    utf8 = np.empty(size + points.size - others + most + 7, np.uint8)
     double = np.zeros(2, np.int64)
     single = np.zeros(2, np.int64)
-    n, size = 0, 0
+    n, size, ahead = 0, 0, 0
     inside, alone = False, False
-    h = _FNV_OFFSET
     before = K_NEWLINE
     i = -1
     while i + 1 < points.size:
@@ -114,32 +118,33 @@ def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded)
             continue
         if is_word(k):
             if inside and k != K_MARK and (alone or k == K_CHARACTER):
-                hashes[n - 1] = mix(h)
-                byte_ends[n - 1] = size
                 inside = False
             if not inside:
                 if n > 0:
-                    utf8[size] = 32
+                    utf8[size] = _SPACE
                     size += 1
+                ahead += i < headline
                 starts[n] = i
                 byte_starts[n] = size
                 flags[n] = _HALF if k == K_CHARACTER else np.uint8(0)
                 n += 1
-                h = _FNV_OFFSET
                 inside, alone = True, k == K_CHARACTER
             if c < 0x80:
-                i, size, h = _ascii_run(points, i, kinds, fold_start, folded, utf8, size, h)
+                i, size = _ascii_run(points, i, letters, utf8, size)
             else:
                 first = fold_start[c]
                 for j in range(first, first + fold_length[c]):
-                    h = (h ^ np.uint64(folded[j])) * _FNV_PRIME
                     size = _put_utf8(utf8, size, folded[j])
             ends[n - 1] = i + 1
-        else:
-            if inside:
-                hashes[n - 1] = mix(h)
-                byte_ends[n - 1] = size
+            byte_ends[n - 1] = size
+            if (
+                i + 1 < points.size and points[i + 1] == _SPACE
+            ):  # as after most words: all there is to do at once
                 inside = False
+                i += 1
+                k = K_SPACE
+        else:
+            inside = False
             q = quotes[c]
             if k == K_NEWLINE:
                 if double[0] != Q_NONE:
@@ -155,17 +160,9 @@ def tokenize(points, ascii_only, kinds, quotes, fold_start, fold_length, folded)
                     closing = not blank and before != K_OPENING and not is_word(after)
                     double_mark(q, opening, closing, double, n, flags)
         before = k
-    if inside:
-        hashes[n - 1] = mix(h)
-        byte_ends[n - 1] = size
     if double[0] != Q_NONE:
         quote(flags, double[1], n)
-    return (
-        hashes[:n].copy(),
-        starts[:n].copy(),
-        ends[:n].copy(),
-        flags[:n].copy(),
-        utf8[:size].copy(),
-        byte_starts[:n].copy(),
-        byte_ends[:n].copy(),
-    )
+    hashes = np.empty(n, np.uint64)
+    for i in range(n):
+        hashes[i] = _hash(utf8, byte_starts[i], byte_ends[i])
+    return hashes, spans[:, :n].copy(), flags[:n].copy(), utf8[:size].copy(), ahead
