@@ -41,7 +41,7 @@ import struct
 from typing import Final
 
 #: Format of everything above; part of the fingerprint.
-LAYOUT_VERSION: Final = 3
+LAYOUT_VERSION: Final = 4
 
 COLLECTIONS: Final = "dedup:collections"
 

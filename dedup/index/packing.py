@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 _PART_BYTES: Final = 5000
 #: Edges committed in one call, some 2 ms of the store.
 MOST_EDGES: Final = 250
+_Asks = TypeVar("_Asks", "Arrival", "Question")
 _ARRIVAL: Final = struct.Struct("<12s1s8sddB16s29sIII")
 _COMMIT: Final = struct.Struct("<IIdBIIII")
 _EDGE_TO: Final = struct.Struct("<II")
+_CUT: Final = struct.Struct("<IddI")
 
 
 def packed(numbers: Sequence[int]) -> bytes:
@@ -36,15 +38,15 @@ def packed(numbers: Sequence[int]) -> bytes:
     return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
-def in_parts(arrivals: Sequence[Arrival]) -> Iterable[Sequence[Arrival]]:
+def in_parts(batch: Sequence[_Asks]) -> Iterable[Sequence[_Asks]]:
     """Cut a batch so that no call holds the store for more than a few milliseconds."""
     start, held = 0, 0
-    for stop, arrival in enumerate(arrivals):
-        if held and held + len(arrival.postings) > _PART_BYTES:
-            yield arrivals[start:stop]
+    for stop, one in enumerate(batch):
+        if held and held + len(one.postings) > _PART_BYTES:
+            yield batch[start:stop]
             start, held = stop, 0
-        held += len(arrival.postings)
-    yield arrivals[start:]
+        held += len(one.postings)
+    yield batch[start:]
 
 
 def pack_arrival(a: Arrival) -> bytes:
@@ -104,6 +106,40 @@ def commits_in_parts(texts: Iterable[TextCommit]) -> list[list[TextCommit]]:
         parts[-1].append(replace(c, edges=c.edges[start:], stay=stay))
         room -= len(c.edges) - start
     return parts
+
+
+def cuts_in_parts(cuts: Iterable[Cut]) -> list[bytes]:
+    """What cut.lua reads, so that no call removes more than ``MOST_EDGES`` edges; a text's last part ends its entry."""
+    parts: list[list[bytes]] = [[]]
+    room = MOST_EDGES
+    for cut in cuts:
+        left = list(cut.others)
+        while len(left) > room:
+            parts[-1].append(_CUT.pack(cut.text, -1.0, cut.sequence, room) + packed(left[:room]))
+            parts.append([])
+            left, room = left[room:], MOST_EDGES
+        parts[-1].append(_CUT.pack(cut.text, float(cut.entry), cut.sequence, len(left)) + packed(left))
+        room -= len(left)
+    return [b"".join(part) for part in parts if part]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text whose posting lists are asked for; its number is one that no text has where it is not stored."""
+
+    text: int
+    digest: bytes
+    postings: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A text that lost a place as landmark: its entry in the queue, its look-up's sequence, whom it may not meet."""
+
+    text: int
+    entry: str
+    sequence: int
+    others: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,12 @@ from dedup.index.codec import Codec, UnknownDictionary
 from dedup.index.packing import (
     MOST_EDGES,
     Arrival,
+    Cut,
+    Question,
     Stored,
     TextCommit,
     commits_in_parts,
+    cuts_in_parts,
     in_parts,
     pack_arrival,
     pack_commits,
@@ -123,13 +126,10 @@ class RedisIndex:
         ]
         return left, failed
 
-    async def cut(self, text: int, entry: str, sequence: int, others: Iterable[int]) -> None:
-        """Remove edges of a text that lost its place as a landmark."""
-        left = list(others)
-        while len(left) > MOST_EDGES:
-            await self._run("cut", text, "", sequence, *left[:MOST_EDGES])
-            left = left[MOST_EDGES:]
-        await self._run("cut", text, entry, sequence, *left)
+    async def cut(self, cuts: Sequence[Cut]) -> None:
+        """Remove edges of texts that lost their places as landmarks, and take these off the queue."""
+        for part in cuts_in_parts(cuts):
+            await self._run("cut", part)
 
     async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
         """Take a dead text out of its lists; what is left in them."""
@@ -145,8 +145,18 @@ class RedisIndex:
 
     async def lookup(self, text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
         """The sequence number of this moment and the posting lists of a text, itself left out."""
-        sequence, lists = await self._run("lookup", text, digest, self._landmarks, postings)
-        return sequence, np.frombuffer(lists, np.uint32)
+        return (await self.lookup_each([Question(text, digest, postings)]))[0]
+
+    async def lookup_each(self, questions: Sequence[Question]) -> list[tuple[int, NDArray[np.uint32]]]:
+        """The same for many texts."""
+        calls = [
+            (self._landmarks, *(value for q in part for value in (q.text, q.digest, q.postings)))
+            for part in in_parts(questions)
+        ]
+        answers = await self.store.run_each("lookup", [self.prefix], calls)
+        return [
+            (sequence, np.frombuffer(lists, np.uint32)) for sequence, *found in answers for lists in found
+        ]
 
     async def members(self, posting: bytes) -> NDArray[np.uint32]:
         """All texts of one posting."""

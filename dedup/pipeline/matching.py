@@ -192,13 +192,18 @@ class Matcher:
         MATCHES.inc(sum(len(m.found) for m in matched))
         return matched
 
-    async def eligible(self, asking: Asking, others: set[int]) -> set[int]:
-        """Which of ``others`` a text may be compared with, without comparing them."""
-        named = set(texts_in(asking.lists, placed_only=True).tolist()) | others
-        states = await self.index.texts(sorted(named))
+    async def eligible(self, asking: Sequence[Asking], others: Sequence[set[int]]) -> list[set[int]]:
+        """Which of some ``others`` each text may be compared with, without comparing them."""
+        if not asking:
+            return []
+        named = set(texts_in(np.concatenate([a.lists for a in asking]), placed_only=True).tolist())
+        states = await self.index.texts(sorted(named.union(*others)))
         near = neighbors(states)
-        found = survey(asking.lists, near, _placed(asking), len(asking.sketch.postings))
-        return {t for t in found.candidates.tolist() if t in others and self._may_meet(asking, states[t])}
+        found = []
+        for a, wanted in zip(asking, others, strict=True):
+            candidates = survey(a.lists, near, _placed(a), len(a.sketch.postings)).candidates.tolist()
+            found.append({t for t in candidates if t in wanted and self._may_meet(a, states[t])})
+        return found
 
     def _may_meet(self, asking: Asking, other: TextState) -> bool:
         if other.dead:

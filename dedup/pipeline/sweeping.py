@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dedup.candidates import Placed, survey, texts_in
 from dedup.errors import DedupError
-from dedup.index.packing import TextCommit, posting_bytes
+from dedup.index.packing import Cut, Question, TextCommit, posting_bytes
 from dedup.index.records import placed_source, placement_of
 from dedup.observability import stage
 from dedup.pipeline.background import Background
@@ -49,6 +50,16 @@ SHRINK_SECONDS: Final = 5.0
 #: Seconds between two looks whether a collection has articles enough for a dictionary.
 LESSON_SECONDS: Final = 2.0
 _DAY: Final = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A text of a queue, looked up: its entry, the sequence of the look-up."""
+
+    state: TextState
+    entry: str
+    sequence: int
+    asking: Asking
 
 
 class Sweeper:
@@ -104,10 +115,8 @@ class Sweeper:
             rechecks = await self._index.waiting("recheck", BATCH)
             if rechecks:
                 done = await self._recheck(rechecks)
-            lost = [] if self._busy() else await self._index.waiting("shrink", BATCH)
-            if lost:
-                await asyncio.gather(*(self._shrink(text, entry) for text, entry in lost))
-                done = True
+            if not self._can_wait():
+                done = await self._shrink() or done
             for text, _ in await self._index.waiting("dead", BATCH):
                 done = await self._bury(text) or done
             stale = await self._index.stale(time.time() - self._recovery, BATCH)
@@ -123,27 +132,27 @@ class Sweeper:
         gone = [t for t, _ in entries if t not in states or states[t].dead]
         await self._index.finished("recheck", *gone)
         alive = [(states[t], entry) for t, entry in entries if t not in gone]
-        records = await self._index.records([s.node.carriers[0].number for s, _ in alive])
-        about = []
-        for state, entry in alive:
-            record = records.get(state.node.carriers[0].number)
-            if record is None or record.article is None or record.text != state.node.text:
-                continue  # being replaced right now; the entry stays
-            about.append((state, entry, record))
-        asked = await asyncio.gather(*(self._ask(state, record) for state, _, record in about))
-        asking = [one for one, _ in asked]
-        matched = await self._matcher.match(asking)
+        asked = await self._ask(alive)
+        matched = await self._matcher.match([a.asking for a in asked])
         commits, touched = [], set()
-        for m, (state, entry, _), (_, sequence) in zip(matched, about, asked, strict=True):
+        for m, a in zip(matched, asked, strict=True):
+            state = a.state
             placement = placement_of(state.node.carriers[0])
             commits.append(
                 TextCommit(
-                    state.node.text, state.revision, sequence, True, entry, m.furniture, placement, m.edges()
+                    state.node.text,
+                    state.revision,
+                    a.sequence,
+                    True,
+                    a.entry,
+                    m.furniture,
+                    placement,
+                    m.edges(),
                 )
             )
             touched |= self._moved(state, m.asking.lists, m.near)
         await self._index.commit(commits, touched)
-        return bool(gone or about)
+        return bool(gone or asked)
 
     @staticmethod
     def _moved(state: TextState, lists: NDArray[np.uint32], near: Neighbors) -> set[int]:
@@ -154,16 +163,26 @@ class Sweeper:
         outlets = {state.node.carriers[0].source, placed_source(state.placement)}
         return near.of_sources(lists, outlets) - {state.node.text}
 
-    async def _ask(self, state: TextState, record: ArticleRecord) -> tuple[Asking, int]:
-        tokens, made = self._sketch(record)
-        sequence, lists = await self._index.lookup(
-            state.node.text, record.digest, posting_bytes(made.postings)
+    async def _ask(self, entries: list[tuple[TextState, str]]) -> list[_Asked]:
+        """Look texts up; those that are being replaced right now are left out, their entries stay."""
+        records = await self._index.records([state.node.carriers[0].number for state, _ in entries])
+        about = []
+        for state, entry in entries:
+            record = records.get(state.node.carriers[0].number)
+            if record is not None and record.article is not None and record.text == state.node.text:
+                about.append((state, entry, record.digest, *self._sketch(record)))
+        found = await self._index.lookup_each(
+            [
+                Question(state.node.text, digest, posting_bytes(made.postings))
+                for state, _, digest, _, made in about
+            ]
         )
-        carrier = state.node.carriers[0]
-        one = Asking(
-            state.node.text, state.id, carrier.source, carrier.published, tokens, record.digest, made, lists
-        )
-        return one, sequence
+        asked = []
+        for (state, entry, digest, tokens, made), (sequence, lists) in zip(about, found, strict=True):
+            text, first = state.node.text, state.node.carriers[0]
+            asking = Asking(text, state.id, first.source, first.published, tokens, digest, made, lists)
+            asked.append(_Asked(state, entry, sequence, asking))
+        return asked
 
     def _sketch(self, record: ArticleRecord) -> tuple[Tokens, Sketch]:
         if record.article is None:
@@ -172,32 +191,34 @@ class Sweeper:
         tokens = record.tokens()
         return tokens, sketch(tokens, SketchParameters.of(self._parameters))
 
-    def _busy(self) -> bool:
-        """Whether lost landmarks can wait: while a hot story comes in, texts lose their places again and again."""
-        if self._ingesting() and time.monotonic() < self._next_shrink:
-            return True
-        self._next_shrink = time.monotonic() + SHRINK_SECONDS
-        return False
+    def _can_wait(self) -> bool:
+        """Whether lost landmarks can: while a hot story comes in, texts lose their places again and again."""
+        return self._ingesting() and time.monotonic() < self._next_shrink
 
     # -- lost landmarks ----------------------------------------------------------------------------------
 
-    async def _shrink(self, text: int, entry: str) -> None:
-        state = (await self._index.texts([text])).get(text)
-        record = None
-        if state is not None and not state.dead:
-            record = (await self._index.records([state.node.carriers[0].number])).get(
-                state.node.carriers[0].number
-            )
-        if state is None or state.dead:
-            await self._index.finished("shrink", text)
-            return
-        if record is None or record.article is None or record.text != text:
-            return
-        one, sequence = await self._ask(state, record)
-        edges = (await self._index.edges([text])).get(text, [])
-        others = {e.b if e.a == text else e.a for e in edges}
-        eligible = await self._matcher.eligible(one, others)
-        await self._index.cut(text, entry, sequence, sorted(others - eligible))
+    async def _shrink(self) -> bool:
+        """Cut what texts that lost a place as landmark may no longer have; whether any entry left the queue."""
+        lost = await self._index.waiting("shrink", BATCH)
+        if len(lost) < BATCH:
+            self._next_shrink = time.monotonic() + SHRINK_SECONDS
+        if not lost:
+            return False
+        texts = [t for t, _ in lost]
+        states = await self._index.texts(texts)
+        gone = [t for t in texts if t not in states or states[t].dead]
+        await self._index.finished("shrink", *gone)
+        # an edge written from here on comes from a look-up that knows of the lost place, or queues the text again
+        edges = await self._index.edges(texts)
+        alive = [(states[t], entry) for t, entry in lost if t not in gone]
+        cuts = [Cut(s.node.text, entry, 0, ()) for s, entry in alive if s.node.text not in edges]
+        asked = await self._ask([(s, entry) for s, entry in alive if s.node.text in edges])
+        others = [{e.a + e.b - a.asking.text for e in edges[a.asking.text]} for a in asked]
+        eligible = await self._matcher.eligible([a.asking for a in asked], others)
+        for a, met, still in zip(asked, others, eligible, strict=True):
+            cuts.append(Cut(a.asking.text, a.entry, a.sequence, sorted(met - still)))
+        await self._index.cut(cuts)
+        return bool(gone or cuts)
 
     # -- the dead ------------------------------------------------------------------------------------------
 

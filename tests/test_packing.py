@@ -1,0 +1,47 @@
+"""What goes to the scripts is cut into calls that hold the store only briefly, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dedup.index.packing import MOST_EDGES, Cut, Question, cuts_in_parts, in_parts
+
+_CUT = struct.Struct("<IddI")
+
+
+def read(part: bytes) -> list[tuple[int, float, float, tuple[int, ...]]]:
+    """A part as cut.lua reads it."""
+    found, at = [], 0
+    while at < len(part):
+        text, entry, sequence, count = _CUT.unpack_from(part, at)
+        at += _CUT.size
+        found.append((text, entry, sequence, struct.unpack_from(f"<{count}I", part, at)))
+        at += 4 * count
+    return found
+
+
+@given(st.lists(st.integers(0, 3 * MOST_EDGES), max_size=6))
+def test_cuts_are_whole_in_parts_of_bounded_size(sizes: list[int]) -> None:
+    """Every edge is in one part, no part has too many, and a text's entry ends with the last of its parts."""
+    cuts = [Cut(n + 1, str(100 + n), 7, range(1000, 1000 + size)) for n, size in enumerate(sizes)]
+    parts = [read(part) for part in cuts_in_parts(cuts)]
+    assert all(sum(len(others) for *_, others in part) <= MOST_EDGES for part in parts)
+    rows = [row for part in parts for row in part]
+    for cut in cuts:
+        mine = [row for row in rows if row[0] == cut.text]
+        assert [other for *_, others in mine for other in others] == list(cut.others)
+        assert [entry for _, entry, _, _ in mine] == [-1.0] * (len(mine) - 1) + [float(cut.entry)]
+        assert {sequence for _, _, sequence, _ in mine} == {7.0}
+
+
+@given(st.lists(st.integers(0, 4000), max_size=20))
+def test_a_batch_is_whole_in_parts(postings: list[int]) -> None:
+    """All texts in order; more than one in a part only where their postings are few."""
+    batch = [Question(n, b"", bytes(6 * size)) for n, size in enumerate(postings)]
+    parts = list(in_parts(batch))
+    assert [q for part in parts for q in part] == batch
+    for part in parts:
+        assert len(part) <= 1 or sum(len(q.postings) for q in part) <= 5000
