@@ -17,7 +17,7 @@ from dedup.client import AsyncDedupClient
 from dedup.model import Article, CollectionParameters
 
 WINDOWS: Final = (4, 8, 16, 32)
-LANDMARKS: Final = (10, 30, 100)
+LANDMARKS: Final = (5, 10, 30)
 COLLECTION: Final = "bench"
 
 
