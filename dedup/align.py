@@ -32,20 +32,24 @@ class Alignment(msgspec.Struct, frozen=True):
     """What two texts share, in half words; columns of ``rows`` are start in a, start in b, length, in tokens.
 
     ``rows`` (m, 3) ascend by start in a; ``row_units`` (m, 2) are the half words and quoted half words of each.
-    ``spoken`` are the half words quoted in both in passages of at least the length asked for, ``common``
-    the distinct shingles in both (0 where there is no passage, unless asked for).
+    *Quoted* is what stands inside quotation marks in at least one of the texts, ``longest_plain`` the longest run
+    quoted in neither, ``spoken`` what is quoted in passages of at least the length asked for. ``agreed`` is quoted in
+    both, ``longest_run`` the longest run of what is not. ``common`` are the distinct shingles in both (0 where there
+    is no passage, unless asked for).
     """
 
     shared: int
     quoted: int
-    longest_unquoted: int
+    longest_plain: int
     spoken: int
+    agreed: int
+    longest_run: int
     common: int
     rows: NDArray[np.int32]
     row_units: NDArray[np.int32]
 
 
-_NOTHING: Final = Alignment(0, 0, 0, 0, 0, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
+_NOTHING: Final = Alignment(0, 0, 0, 0, 0, 0, 0, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
 
 
 def to_units(tokens: Tokens, usable: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], int]:
@@ -91,13 +95,14 @@ def align(
         always_count,
     )
     found, at = [], 0
-    for shared, quoted, longest, spoken, common, passages in measures.tolist():
+    for shared, quoted, plain, spoken, agreed, longest, common, passages in measures.tolist():
         if passages:
             stop = at + passages
-            found.append(Alignment(shared, quoted, longest, spoken, common, rows[at:stop], each[at:stop]))
+            lengths = (shared, quoted, plain, spoken, agreed, longest)
+            found.append(Alignment(*lengths, common, rows[at:stop], each[at:stop]))
             at = stop
         elif common:
-            found.append(Alignment(0, 0, 0, 0, common, _NOTHING.rows, _NOTHING.row_units))
+            found.append(Alignment(0, 0, 0, 0, 0, 0, common, _NOTHING.rows, _NOTHING.row_units))
         else:
             found.append(_NOTHING)
     return found

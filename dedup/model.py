@@ -93,7 +93,7 @@ class Article:
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """A maximal run of words that stands in both texts; ``quoted`` words are inside marks in both."""
+    """A maximal run of words that stands in both texts; ``quoted`` words are inside marks in at least one."""
 
     start: int
     end: int

@@ -9,10 +9,13 @@ The kind of a match is the first definition that holds; the numbers are the fiel
 ``EXCERPT``
     containment of at least ``covered`` one way.
 ``REWRITE``
-    at least ``rewrite_words`` shared words outside quotation marks, ``rewrite_share`` of the unquoted words of the
-    shorter text, and an unquoted run of at least ``rewrite_run``. Read off 320 labelled pairs of real news.
+    at least ``rewrite_words`` shared words quoted in neither text, ``rewrite_share`` of the unquoted words of the
+    shorter text, and a run of at least ``rewrite_run`` of them: read off 320 labelled pairs of real news. Or, whatever
+    one of them has put between marks, ``rewrite_half`` of the shorter text's words, quoted in one text at most,
+    with a run of at least ``rewrite_half_run``.
 ``SHARED_QUOTE``
-    at least ``quote_words`` shared words quoted in both, in passages of at least ``quote_passage`` words.
+    at least ``quote_words`` shared words quoted in at least one of the texts, in passages of at least ``quote_passage``
+    words: a statement, a post or a letter that one of them prints without marks is still somebody's words.
 
 Containment of A in B is the share of A's words that stand in passages; Jaccard is over the sets of shingles
 of both texts; furniture of a source is left out of passages. All of it is symmetric: the text given first
@@ -46,6 +49,8 @@ class Rules:
     rewrite_words: int = 20
     rewrite_share: float = 0.1
     rewrite_run: int = 10
+    rewrite_half: float = 0.5
+    rewrite_half_run: int = 20
     quote_words: int = 12
     quote_passage: int = 8
 
@@ -102,7 +107,8 @@ def comparable(
 class Evidence(msgspec.Struct, frozen=True):
     """The measured relation of text a to text b; half words, tokens, and rows as in :mod:`dedup.align`.
 
-    ``own`` is the least share covered of either text, of all its words and of its unquoted words.
+    ``quoted`` are shared words that stand inside quotation marks in at least one of the texts. ``own`` is the least
+    share covered of either text, of all its words and of its unquoted words.
     """
 
     kind: MatchKind | None
@@ -111,7 +117,7 @@ class Evidence(msgspec.Struct, frozen=True):
     b_containment: float
     shared: int
     quoted: int
-    longest_unquoted: int
+    longest_plain: int
     rows: NDArray[np.int32]
     row_units: NDArray[np.int32]
 
@@ -119,7 +125,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
     @property
     def unquoted_words(self) -> int:
-        """Shared words outside quotation marks."""
+        """Shared words quoted in neither text."""
         return (self.shared - self.quoted) // 2
 
 
@@ -169,7 +175,7 @@ def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: Matc
     union = a.shingles + b.shingles - found.common
     a_containment = found.shared / a.half_words if a.half_words else 0.0
     b_containment = found.shared / b.half_words if b.half_words else 0.0
-    unquoted = min(1.0, (found.shared - found.quoted) / max(a.unquoted_half_words, b.unquoted_half_words, 1))
+    unquoted = min(1.0, (found.shared - found.agreed) / max(a.unquoted_half_words, b.unquoted_half_words, 1))
     return Evidence(
         kind=kind,
         jaccard=found.common / union if union else 0.0,
@@ -177,7 +183,7 @@ def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: Matc
         b_containment=b_containment,
         shared=found.shared,
         quoted=found.quoted,
-        longest_unquoted=found.longest_unquoted,
+        longest_plain=found.longest_plain,
         rows=found.rows,
         row_units=found.row_units,
         own=min(a_containment, b_containment, unquoted),
@@ -196,12 +202,15 @@ def _kind(a: ComparableText, b: ComparableText, rules: Rules, found: Alignment) 
     shorter = a if a.half_words <= b.half_words else b
     if a.half_words == b.half_words and b.unquoted_half_words < a.unquoted_half_words:
         shorter = b
-    unquoted = shared - found.quoted
+    plain = shared - found.quoted
     if (
-        unquoted >= 2 * rules.rewrite_words
-        and unquoted >= rules.rewrite_share * shorter.unquoted_half_words
-        and found.longest_unquoted >= 2 * rules.rewrite_run
+        plain >= 2 * rules.rewrite_words
+        and plain >= rules.rewrite_share * shorter.unquoted_half_words
+        and found.longest_plain >= 2 * rules.rewrite_run
     ):
+        return MatchKind.REWRITE
+    half = shared - found.agreed >= rules.rewrite_half * shorter.half_words
+    if half and found.longest_run >= 2 * rules.rewrite_half_run:
         return MatchKind.REWRITE
     if found.spoken >= 2 * rules.quote_words:
         return MatchKind.SHARED_QUOTE
@@ -238,7 +247,7 @@ def to_match(
         other_containment=theirs,
         shared_words=evidence.shared // 2,
         quoted_words=evidence.quoted // 2,
-        longest_unquoted_run=evidence.longest_unquoted // 2,
+        longest_unquoted_run=evidence.longest_plain // 2,
         passages=to_passages(evidence, own.tokens, other.tokens, own_first=own_first),
         other_carriers=carriers,
     )
@@ -265,7 +274,7 @@ def to_passages(
 def coverage(
     own: ComparableText, found: Iterable[tuple[Evidence, ComparableText, bool]]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which tokens of a text stand in passages, and which of them quoted in both texts; each of shape (tokens,).
+    """Which tokens of a text stand in passages, and which of them quoted in either text; each of shape (tokens,).
 
     ``found`` gives evidence, the other text, and whether ``own`` is text a of that pair.
     """

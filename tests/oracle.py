@@ -17,7 +17,7 @@ import functools
 import heapq
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -94,7 +94,7 @@ class OraclePassage:
 
     @property
     def quoted(self) -> int:
-        """Words inside quotation marks in both texts, rounded down."""
+        """Words inside quotation marks in either text, rounded down."""
         return self.quoted_half_words // 2
 
 
@@ -113,7 +113,10 @@ class Measures:
     quoted_half_words: int
     quoted_in_long_passages: int
     longest_unquoted_half_words: int
+    quoted_in_both_half_words: int
+    longest_not_quoted_in_both: int
     shorter_unquoted_half_words: int
+    shorter_half_words: int
     passages: tuple[OraclePassage, ...]
 
     @property
@@ -123,12 +126,12 @@ class Measures:
 
     @property
     def quoted_words(self) -> int:
-        """Shared words that stand inside quotation marks in both texts, rounded down."""
+        """Shared words that stand inside quotation marks in either text, rounded down."""
         return self.quoted_half_words // 2
 
     @property
     def unquoted_words(self) -> float:
-        """Shared words that are not quoted in both texts."""
+        """Shared words that are quoted in neither text."""
         return (self.shared_half_words - self.quoted_half_words) / 2
 
     @property
@@ -256,7 +259,7 @@ def _passage(a: Sequence[Token], b: Sequence[Token], i: int, j: int, count: int)
         other_start=other[0].start,
         other_end=other[-1].end,
         half_words=half_words(run),
-        quoted_half_words=sum(x.half_words for x, y in zip(run, other, strict=True) if x.quoted and y.quoted),
+        quoted_half_words=sum(x.half_words for x, y in zip(run, other, strict=True) if x.quoted or y.quoted),
     )
 
 
@@ -303,19 +306,30 @@ def compare(
         quoted_in_long_passages=sum(
             p.quoted_half_words for p in passages if p.half_words >= 2 * quote_passage_words
         ),
-        longest_unquoted_half_words=max((_longest_unquoted(a, b, p) for p in passages), default=0),
+        longest_unquoted_half_words=max((_longest(a, b, p, any) for p in passages), default=0),
+        quoted_in_both_half_words=sum(_quoted_in_both(a, b, p) for p in passages),
+        longest_not_quoted_in_both=max((_longest(a, b, p, all) for p in passages), default=0),
         shorter_unquoted_half_words=sum(t.half_words for t in shorter if not t.quoted),
+        shorter_half_words=half_words(shorter),
         passages=tuple(passages),
     )
 
 
-def _longest_unquoted(a: Sequence[Token], b: Sequence[Token], passage: OraclePassage) -> int:
+def _longest(
+    a: Sequence[Token], b: Sequence[Token], passage: OraclePassage, ends: Callable[[Iterable[bool]], bool]
+) -> int:
+    """The longest run that no word ends which is quoted in any, or all, of the texts."""
     longest = run = 0
     for k in range(passage.tokens):
         left, right = a[passage.first + k], b[passage.other_first + k]
-        run = 0 if left.quoted and right.quoted else run + left.half_words
+        run = 0 if ends((left.quoted, right.quoted)) else run + left.half_words
         longest = max(longest, run)
     return longest
+
+
+def _quoted_in_both(a: Sequence[Token], b: Sequence[Token], passage: OraclePassage) -> int:
+    pairs = ((a[passage.first + k], b[passage.other_first + k]) for k in range(passage.tokens))
+    return sum(left.half_words for left, right in pairs if left.quoted and right.quoted)
 
 
 def kind_of(
@@ -326,6 +340,8 @@ def kind_of(
     rewrite_words: float = 20,
     rewrite_share: float = 0.1,
     rewrite_run: float = 10,
+    rewrite_half: float = 0.5,
+    rewrite_half_run: float = 20,
     quote_words: float = 12,
 ) -> str | None:
     """The first kind that holds, as written in ``matches.jsonl``, or None for no match."""
@@ -341,6 +357,11 @@ def kind_of(
         m.unquoted_words >= rewrite_words
         and m.unquoted_share >= rewrite_share
         and m.longest_unquoted_half_words >= 2 * rewrite_run
+    ):
+        return "rewrite"
+    if (
+        m.shared_half_words - m.quoted_in_both_half_words >= rewrite_half * m.shorter_half_words
+        and m.longest_not_quoted_in_both >= 2 * rewrite_half_run
     ):
         return "rewrite"
     return "shared_quote" if m.quoted_in_long_passages >= 2 * quote_words else None

@@ -75,6 +75,8 @@ def _versions(rng: random.Random) -> tuple[str, str]:
     ]
     left, right = sentences[:], rng.sample(sentences, k=rng.randrange(4, len(sentences)))
     right.insert(rng.randrange(len(right)), " ".join(f"n{rng.randrange(99)}" for _ in range(20)))
+    if rng.random() < 0.5:  # one of them prints statements without marks
+        right = [sentence if rng.random() < 0.5 else sentence.strip("“”") for sentence in right]
     return ".\n".join(left), ".\n".join(right)
 
 
@@ -119,6 +121,28 @@ def test_seed_pairs_have_their_kinds() -> None:
             assert (kind.name.lower() if kind else None) in (pair["kinds"] or [None]), (x, y, kind)
             checked += 1
     assert checked > 200
+
+
+def test_what_one_of_two_texts_quotes_is_somebodys_words() -> None:
+    """A letter printed whole by one outlet without marks and quoted by another: SHARED_QUOTE, not REWRITE."""
+    rng = random.Random(4)
+    letter, before, after = data.prose(rng, 60), data.prose(rng, 100), data.prose(rng, 150)
+    printed, quoting = ready("One", f"{before}\n{letter}"), ready("Two", f"{after}\n“{letter}”")
+    found = verify(printed, quoting)
+    assert found.kind is MatchKind.SHARED_QUOTE
+    assert (found.shared, found.quoted, found.longest_plain) == (120, 120, 0)
+    assert verify(printed, ready("Two", f"{after}\n{letter}")).kind is MatchKind.REWRITE
+
+
+def test_half_of_a_text_is_copied_whatever_one_of_them_puts_between_marks() -> None:
+    """A text of which another has most words, between marks: REWRITE; quoted in both it stays SHARED_QUOTE."""
+    rng = random.Random(5)
+    said, rest, around = data.prose(rng, 90), data.prose(rng, 60), data.prose(rng, 300)
+    assert (
+        verify(ready("One", f"{said}\n{rest}"), ready("Two", f"{around}\n“{said}”")).kind is MatchKind.REWRITE
+    )
+    both = verify(ready("One", f"“{said}”\n{rest}"), ready("Two", f"{around}\n“{said}”"))
+    assert both.kind is MatchKind.SHARED_QUOTE
 
 
 def test_furniture_is_no_evidence() -> None:

@@ -51,7 +51,7 @@ def measures_text(match: Match | None) -> str:
 class SideBySide:
     """Two articles in two panels, their shared passages numbered and highlighted (a rich renderable).
 
-    Passages that are quoted in both texts, at least half of their words, have a style of their own; without
+    Passages of which at least half of the words are quoted in either text have a style of their own; without
     colors they stand in quotation marks inside the brackets that show every passage. ``short`` leaves
     paragraphs out in which nothing is shared.
     """
@@ -96,7 +96,7 @@ class _Span:
 
 
 def is_quoted(passage: Passage) -> bool:
-    """Whether a passage counts as a quotation: at least half of its words are quoted in both texts."""
+    """Whether a passage counts as a quotation: at least half of its words are quoted in either text."""
     return passage.quoted * 2 >= max(1, passage.words)
 
 
@@ -144,6 +144,6 @@ def _legend(*, color: bool, quoted: bool) -> Text:
         legend.append(" n ", NUMBER_STYLE)
         legend.append("copied", COPIED_STYLE)
         if quoted:
-            legend.append("  ").append(" n ", NUMBER_STYLE).append("quoted in both", QUOTED_STYLE)
+            legend.append("  ").append(" n ", NUMBER_STYLE).append("quoted", QUOTED_STYLE)
         return legend
-    return legend.append("[n: copied]" + ('  ["n: quoted in both"]' if quoted else ""))
+    return legend.append("[n: copied]" + ('  ["n: quoted"]' if quoted else ""))

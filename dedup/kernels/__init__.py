@@ -39,9 +39,10 @@ from dedup.kernels.marks import (
     Q_WHITE_CORNER_LEFT,
     Q_WHITE_CORNER_RIGHT,
 )
+from dedup.kernels.passages import mark, offsets
 from dedup.kernels.posting_lists import members, survey
 from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
-from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, mark, offsets, shingle_table, units_of
+from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, shingle_table, units_of
 from dedup.kernels.tokens import beyond_ascii, tokenize
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Greedy string tiling of one text against many, and what is measured on it, see :mod:`dedup.align`.
+"""Greedy string tiling of one text against many, see :mod:`dedup.align`.
 
 A text comes as *units*: the hash of each token with its three lowest bits replaced by ``HALF`` and ``QUOTED`` of
 :mod:`dedup.text` and ``BLOCKED``, which marks a token that may not be part of a passage.
@@ -10,6 +10,7 @@ import numba as nb
 import numpy as np
 
 from dedup.kernels.hashing import POLY, mix
+from dedup.kernels.passages import measure
 
 #: Occurrences of one 6-gram that alignment looks at, in either text: bounds its time on repetitive text.
 OCCURRENCES = 32
@@ -353,69 +354,19 @@ def _tiles(a, b, runs, count, least):
 
 
 @nb.njit(cache=True, nogil=True)
-def _measure(rows, a, b, quote_least, each, measures):
-    """Lengths in half words: of every passage and its quoted part, and over all of them, see :func:`compare`."""
-    shared, quoted, longest, spoken = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    for r in range(rows.shape[0]):
-        run, length, within = np.int64(0), np.int64(0), np.int64(0)
-        for t in range(rows[r, 2]):
-            unit = a[rows[r, 0] + t]
-            half_words = 2 - np.int64(unit & np.uint64(1))
-            length += half_words
-            if unit & b[rows[r, 1] + t] & np.uint64(2) != _NONE:
-                within += half_words
-                run = np.int64(0)
-            else:
-                run += half_words
-                longest = max(longest, run)
-        each[r, 0], each[r, 1] = length, within
-        shared += length
-        quoted += within
-        if length >= quote_least:
-            spoken += within
-    measures[0], measures[1], measures[2], measures[3] = shared, quoted, longest, spoken
-
-
-@nb.njit(cache=True, nogil=True)
-def mark(own, other, rows, mine, marks):
-    """Mark the tokens of a text, whose positions are column ``mine`` of ``rows``: 1 shared, 2 quoted in both."""
-    for r in range(rows.shape[0]):
-        i, j = rows[r, mine], rows[r, 1 - mine]
-        for t in range(rows[r, 2]):
-            quoted = own[i + t] & other[j + t] & np.uint64(2) != _NONE
-            marks[i + t] |= np.uint8(2) if quoted else np.uint8(1)
-
-
-@nb.njit(cache=True, nogil=True)
-def offsets(rows, each, mine, starts, ends, other_starts, other_ends):
-    """Passages as answers give them, (passages, 6), ascending in the text whose positions are column ``mine``.
-
-    Start and end in that text, start and end in the other one, in code points; words, quoted words.
-    """
-    out = np.empty((rows.shape[0], 6), np.int32)
-    order = np.argsort(rows[:, mine])
-    for n in range(rows.shape[0]):
-        r = order[n]
-        i, j, last = rows[r, mine], rows[r, 1 - mine], rows[r, 2] - 1
-        out[n, 0], out[n, 1] = starts[i], ends[i + last]
-        out[n, 2], out[n, 3] = other_starts[j], other_ends[j + last]
-        out[n, 4], out[n, 5] = each[r, 0] // 2, each[r, 1] // 2
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
 def compare(x, ys, bounds, x_first, least, quote_least, k, every):
     """One text against many: passages by greedy string tiling, and what they measure.
 
     ``ys`` are the units of all others, that of number c at ``bounds[c]:bounds[c + 1]``; ``x_first[c]`` tells that x is
     text a of the pair and the other text b. Shared shingles are counted where there is a passage, or
     for ``every`` pair.
-    Returns measures (pairs, 6): shared, quoted in both, longest unquoted run, quoted in passages of ``quote_least`` and
-    more (half words), distinct shingles in both, passages; and of all passages, pair by pair, rows (start in a,
-    start in b, length in tokens) with each one's half words and quoted half words.
+    Returns measures (pairs, 8), first six in half words: shared; quoted in either text; longest run quoted in neither;
+    quoted in either, in passages of ``quote_least`` and more; quoted in both; longest run not quoted in both; then
+    distinct shingles in both, and passages. And of all passages, pair by pair, rows (start in a, start in b, length
+    in tokens) with each one's half words and those quoted in either text.
     """
     pairs = x_first.size
-    measures = np.zeros((pairs, 6), np.int64)
+    measures = np.zeros((pairs, 8), np.int64)
     rows = np.empty((max(16, 4 * pairs), 3), np.int32)
     each = np.empty((max(16, 4 * pairs), 2), np.int32)
     total = 0
@@ -435,13 +386,13 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
             while total + n > rows.shape[0]:
                 rows, each = _grown(rows), _grown(each)
             rows[total : total + n] = found
-            _measure(found, a, b, quote_least, each[total : total + n], measures[c])
-            measures[c, 5] = n
+            measure(found, a, b, quote_least, each[total : total + n], measures[c])
+            measures[c, 7] = n
             total += n
         if count > 0 or every:
             if table.size == 0:
                 table, _ = shingle_table(x, k)
                 table_sieve = _sieve(table)
                 stamps = np.full(table.size, -1, np.int32)
-            measures[c, 4] = _common(table, table_sieve, stamps, c, y, k)
+            measures[c, 6] = _common(table, table_sieve, stamps, c, y, k)
     return measures, rows[:total].copy(), each[:total].copy()

@@ -397,9 +397,9 @@ class Match(_message.Message):
     shared_words: _builtins.int
     """Words in all passages together."""
     quoted_words: _builtins.int
-    """Those of them that stand inside quotation marks in both texts."""
+    """Those of them that stand inside quotation marks in at least one of the texts."""
     longest_unquoted_run: _builtins.int
-    """Words in the longest run of a passage outside quotation marks."""
+    """Words in the longest run of a passage that stands inside quotation marks in neither text."""
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Passage]:
         """The passages, ordered by `start`."""
@@ -459,7 +459,7 @@ class Passage(_message.Message):
     words: _builtins.int
     """Its length in words."""
     quoted: _builtins.int
-    """Words of it that stand inside quotation marks in both texts."""
+    """Words of it that stand inside quotation marks in at least one of the texts."""
     def __init__(
         self,
         *,
@@ -545,7 +545,7 @@ class Decision(_message.Message):
     words_copied: _builtins.int
     """Words copied from any earlier arrival, outside quotation marks. This and the next three add up to its words."""
     words_quoted: _builtins.int
-    """Words found in an earlier arrival inside quotation marks in both."""
+    """Words found in an earlier arrival, inside quotation marks here or there."""
     words_furniture: _builtins.int
     """Words of furniture: what its outlet repeats on its pages."""
     words_new: _builtins.int

@@ -1385,9 +1385,9 @@ class CollectionParameters(_message.Message):
     story_span_days: _builtins.int
     """Longest span of publication time of a story in days, 0 to 36,500. Default 3."""
     keep_text: _builtins.bool
-    """Whether headlines and bodies are kept. Without, an article is stored as seven bits a word, enough to compare
-    it but holds no text: headline, body and the words of credits are empty, and offsets 0, wherever an answer speaks of
-    a stored article; those of the article in the request are given. Needs about a third of the memory. Default true.
+    """Whether headlines and bodies are kept. Without, an article is stored as seven bits a word: enough to compare it,
+    but no text. Headline, body and the words of credits are empty, and offsets 0, wherever an answer speaks of a
+    stored article; those of the article in the request are given. Saves about a third of the memory. Default true.
     """
     def __init__(
         self,
