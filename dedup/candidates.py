@@ -105,7 +105,7 @@ def usable_tokens(
     usable = np.ones(tokens, np.bool_)
     if not furniture.any():
         return usable
-    flagged = np.isin(sketch.minima, sketch.postings[furniture])
+    flagged = furniture[np.searchsorted(sketch.postings, sketch.minima)]  # every minimum is a posting
     positions = sketch.positions + headline
     for i in np.flatnonzero(flagged):
         start = positions[i]
