@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format demo bench proto compose-test lock clean
+.PHONY: help install test lint format demo bench quality proto compose-test lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,6 +40,9 @@ demo: install ## the service on the story families of seeds/
 
 bench: install ## speed, memory and recall beside live peers; BENCH="index --quick" for a part, or a quick run
 	$(BIN)/python -m bench $(BENCH)
+
+quality: install ## what the service and its peers find on labelled news; QUALITY="seeds --ours" for a part
+	$(BIN)/python -m bench.quality $(QUALITY)
 
 proto: install ## generate dedup/v1 from proto/
 	$(BIN)/python proto/generate.py

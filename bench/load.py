@@ -110,9 +110,11 @@ async def settled(client: AsyncDedupClient, collection: str, *, seconds: float =
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What the service knows: pairs of ids with their kind, equal texts included."""
+    """What the service knows: pairs of ids with their kind, equal texts included; clusters and stories by id."""
 
     kinds: dict[tuple[str, str], MatchKind]
+    clusters: dict[str, str]
+    stories: dict[str, str]
 
 
 async def exported(client: AsyncDedupClient, collection: str) -> Exported:
@@ -123,10 +125,14 @@ async def exported(client: AsyncDedupClient, collection: str) -> Exported:
     carriers: dict[str, list[str]] = {}
     text_of: dict[str, str] = {}
     matches: list[Match] = []
+    clusters: dict[str, str] = {}
+    stories: dict[str, str] = {}
     async for line in client.export(collection=collection):
         if isinstance(line, ExportedArticle):
             text_of[line.id] = line.text
             carriers.setdefault(line.text, []).append(line.id)
+            clusters |= {line.id: line.cluster} if line.cluster else {}
+            stories |= {line.id: line.story} if line.story else {}
         else:
             matches.append(line)
     kinds: dict[tuple[str, str], MatchKind] = {}
@@ -138,4 +144,4 @@ async def exported(client: AsyncDedupClient, collection: str) -> Exported:
         for one in carriers[text_of[match.article]]:
             for other in carriers[text_of[match.other]]:
                 kinds.setdefault((min(one, other), max(one, other)), match.kind)
-    return Exported(kinds)
+    return Exported(kinds, clusters, stories)

@@ -1,0 +1,51 @@
+"""``python -m bench.quality [DATASET...]``: see :mod:`bench.quality`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import processes, report
+from bench.quality import datasets, tables
+from bench.quality.finders import finders
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="seeds, five, counter, telegram, emergent; all if not given.")
+    ] = None,
+    ours: Annotated[bool, typer.Option("--ours", help="The service alone, without peers.")] = False,
+    data: Annotated[Path, typer.Option(help="Where real news lies.")] = Path("../shared/data"),
+    output: Annotated[Path, typer.Option(help="Where results go.")] = Path("build/quality"),
+) -> None:
+    """Compare what the service finds on labelled news with what peers find."""
+    processes.end_on_signal()
+    console = Console()
+    console.width = max(console.width, 120)
+    parts: list[report.Part] = []
+    for loaded in datasets.load(data):
+        if isinstance(loaded, str):
+            console.print(loaded, highlight=False, soft_wrap=True)
+        elif not names or loaded.name in names:
+            started = time.perf_counter()
+            found = {}
+            for name, find in finders().items():
+                if not ours or name == tables.OURS:
+                    console.print(f"[dim]{loaded.name}: {name}[/dim]", highlight=False)
+                    found[name] = find(loaded.articles)
+            parts.append(tables.part(loaded, found))
+            report.print_part(parts[-1], console)
+            console.print(f"{loaded.name}: {time.perf_counter() - started:.0f} s", highlight=False)
+    path = report.write(parts, {"machine": report.machine(2)}, output)
+    console.print(f"\nresults: {path}", highlight=False)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,177 @@
+"""Who looks for pairs: the service, and peers on the same articles. Each peer is used at its usual settings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import datasketch
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from bench import load, peers
+from bench.processes import fresh_stack
+from bench.quality.measures import COPY_KINDS, Pair
+from dedup import kernels
+from dedup.client import AsyncDedupClient
+from dedup.model import Article, CollectionParameters, MatchKind
+from dedup.text import tokenize
+
+COLLECTION: Final = "quality"
+#: Bits that two SimHash values of near-duplicates differ in at most (Manku, Jain and Das Sarma, WWW 2007).
+HAMMING: Final = 3
+#: Fingerprints that more texts have say nothing in a plain winnowing index, and cost a square of time.
+COMMON: Final = 500
+#: Fingerprints that two texts of a plain winnowing index have in common at least.
+FINGERPRINTS: Final = 3
+COSINE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Pairs called copied, smaller id first by its bytes; clusters by id; of the service also kinds and stories."""
+
+    pairs: set[Pair]
+    clusters: dict[str, str]
+    seconds: float
+    kinds: dict[Pair, MatchKind] | None = None
+    stories: dict[str, str] | None = None
+
+
+Finder = Callable[[Sequence[Article]], Found]
+
+
+def finders() -> dict[str, Finder]:
+    """All of them, the service first."""
+    found: dict[str, Finder] = {
+        "dedup": lambda articles: _ours(articles, CollectionParameters()),
+        "dedup, copies only": lambda articles: _ours(articles, CollectionParameters(profile="copies")),
+    }
+    for size in (5, 2):
+        for threshold in (0.3, 0.5, 0.8):
+            found[f"datasketch k={size} J>={threshold}"] = _minhash(size, threshold)
+    found["SimHash"] = _timed(_simhash)
+    found["winnowing"] = _timed(_winnowing)
+    found["TF-IDF"] = _timed(_cosine)
+    return found
+
+
+def _ours(articles: Sequence[Article], parameters: CollectionParameters) -> Found:
+    async def go(target: str) -> tuple[load.Exported, float]:
+        async with AsyncDedupClient(target) as client:
+            await client.create_collection(COLLECTION, parameters)
+            started = time.perf_counter()
+            await load.batches(client, articles, COLLECTION)
+            await load.settled(client, COLLECTION)
+            seconds = time.perf_counter() - started
+            return await load.exported(client, COLLECTION), seconds
+
+    with fresh_stack("everysec") as stack:
+        exported, seconds = asyncio.run(go(stack.target))
+    kinds = {_ordered(*pair): kind for pair, kind in exported.kinds.items()}
+    copied = {pair for pair, kind in kinds.items() if kind in COPY_KINDS}
+    return Found(copied, exported.clusters, seconds, kinds, exported.stories)
+
+
+def _ordered(one: str, other: str) -> Pair:
+    a, b = sorted((one, other), key=str.encode)
+    return a, b
+
+
+def _timed(find: Callable[[Sequence[Article]], Iterable[tuple[int, int]]]) -> Finder:
+    """A finder of one that gives pairs of positions; its clusters are the components of them."""
+
+    def timed(articles: Sequence[Article]) -> Found:
+        started = time.perf_counter()
+        places = np.array(sorted(find(articles)), np.int64).reshape(-1, 2)
+        seconds = time.perf_counter() - started
+        graph = coo_array(
+            (np.ones(len(places)), (places[:, 0], places[:, 1])), (len(articles), len(articles))
+        )
+        component = connected_components(graph, directed=False)[1].tolist()
+        pairs = {_ordered(articles[i].id, articles[j].id) for i, j in places.tolist()}
+        return Found(pairs, {a.id: str(c) for a, c in zip(articles, component, strict=True)}, seconds)
+
+    return timed
+
+
+def _minhash(size: int, threshold: float) -> Finder:
+    """Whatever datasketch's index answers, which is what its users get."""
+
+    def find(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
+        index = datasketch.MinHashLSH(threshold=threshold, num_perm=peers.PERMUTATIONS)
+        empty = datasketch.MinHash(num_perm=peers.PERMUTATIONS, seed=1, hashfunc=xxhash.xxh32_intdigest)
+        for number, article in enumerate(articles):
+            words = article.body.lower().split()
+            made = empty.copy()
+            made.update_batch([s.encode() for s in _shingles(words, size)])
+            yield from ((other, number) for other in index.query(made))
+            index.insert(number, made)
+
+    return _timed(find)
+
+
+def _shingles(words: Sequence[str], size: int) -> set[str]:
+    return {" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
+
+
+def _simhash(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
+    """64 bits over 3-word shingles (Charikar 2002), every pair compared."""
+    values = np.zeros(len(articles), np.uint64)
+    for number, article in enumerate(articles):
+        hashes = [xxhash.xxh3_64_intdigest(s.encode()) for s in _shingles(article.body.lower().split(), 3)]
+        bits = np.unpackbits(np.array(hashes, "<u8").view(np.uint8).reshape(-1, 8), axis=1)
+        values[number] = np.packbits(bits.mean(0) > 0.5).view("<u8")[0]
+    for number in range(1, len(values)):
+        near = np.bitwise_count(values[:number] ^ values[number]) <= HAMMING
+        yield from ((other, number) for other in np.flatnonzero(near).tolist())
+
+
+def _winnowing(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
+    """Winnowing (Schleimer, Wilkerson and Aiken 2003) of 5-word shingles in windows of 8; nothing is verified."""
+    holders: dict[int, list[int]] = defaultdict(list)
+    for number, article in enumerate(articles):
+        hashes: NDArray[np.uint64] = kernels.shingles(tokenize("", article.body).hashes, 5)
+        for fingerprint in np.unique(hashes[kernels.window_minima(hashes, 8)]).tolist():
+            holders[fingerprint].append(number)
+    shared: dict[tuple[int, int], int] = defaultdict(int)
+    for members in holders.values():
+        if 1 < len(members) <= COMMON:
+            for pair in combinations(members, 2):
+                shared[pair] += 1
+    return (pair for pair, count in shared.items() if count >= FINGERPRINTS)
+
+
+def _cosine(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
+    """Words weighted by rarity (TF-IDF, logarithmic), every pair compared."""
+    words: dict[int, int] = {}
+    rows, columns = [], []
+    for number, article in enumerate(articles):
+        for word in tokenize("", article.body).hashes.tolist():
+            rows.append(number)
+            columns.append(words.setdefault(word, len(words)))
+    counts = csr_array((np.ones(len(rows)), (rows, columns)), (len(articles), len(words)))
+    held = np.bincount(counts.indices, minlength=len(words))
+    weights = csr_array(
+        (
+            (1 + np.log(counts.data)) * np.log(len(articles) / held)[counts.indices],
+            counts.indices,
+            counts.indptr,
+        ),
+        counts.shape,
+    )
+    lengths = np.sqrt(np.asarray(weights.multiply(weights).sum(1)).ravel())
+    weights = csr_array(weights.multiply(1 / np.maximum(lengths, 1e-12)[:, None]))
+    for start in range(0, len(articles), 500):
+        near = (weights[start : start + 500] @ weights.T).tocoo()
+        for i, j, value in zip(near.row.tolist(), near.col.tolist(), near.data.tolist(), strict=True):
+            if value >= COSINE and start + i < j:
+                yield start + i, j
