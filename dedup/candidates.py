@@ -1,8 +1,10 @@
 """From posting lists to candidates: who may be compared, and what is furniture of a source.
 
-*Eligible pairs.* A posting list is kept whole, however hot. Two texts of a list may be compared if one of them is
-among its *landmarks*, the texts with the smallest digests. That bounds the work and depends on content alone, not
-on the order of arrival.
+*Eligible pairs.* A posting list is kept whole, however hot. All texts of a list may be compared with one another, until
+it is *hot*: has more texts than landmarks. Then two of them may be if they share two hot lists, and in each of
+these one of the two is among its *landmarks*, the texts with the smallest digests. That bounds the work and depends on
+content alone, not on the order of arrival. A single posting that many have is mostly a stock phrase; of a run of 20
+copied words windows of 8 take two postings at least.
 
 *Furniture.* A posting that one source has in at least 3 texts, on at least 3 days, the first and last more than 5
 days apart, is that source's furniture (footers, biographies, teasers): for its texts it counts neither as a

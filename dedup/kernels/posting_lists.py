@@ -50,6 +50,7 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
     """
     furniture = np.zeros(size, np.bool_)
     eligible = np.zeros(texts.size, np.bool_)
+    in_hot = np.zeros(texts.size, np.bool_)  # met in one hot list
     change_index = np.empty(2 * size, np.int32)
     change_source = np.empty(2 * size, np.uint64)
     changes = 0
@@ -119,7 +120,8 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
             at = np.searchsorted(texts, lists[q])
             if at < texts.size and texts[at] == lists[q] and not eligible[at] and not mine:
                 if count < 3 or not _repeats(group_source, group_day, count, sources[at]):
-                    eligible[at] = True
+                    eligible[at] = m == 0 or in_hot[at]
+                    in_hot[at] = True
         p += e + m
     return furniture, eligible, change_index[:changes].copy(), change_source[:changes].copy()
 

@@ -12,6 +12,11 @@ postings.changed = true
 local found = {}
 local index = 0
 
+-- A list that is no longer hot: what its texts could not be compared with for that reason, they can be now.
+local function cooled(members)
+  for _, other in ipairs(numbers(members)) do touch(other) end
+end
+
 local function from_list(field)
   local list, marks_key = base .. 'l' .. field, base .. 'm' .. field
   local members = without(call('GET', list), t4)
@@ -30,8 +35,10 @@ local function from_list(field)
     end
     if #members / 4 <= limit then call('DEL', marks_key) else call('SET', marks_key, fresh) end
     marks = fresh
+    if #members / 4 <= limit then cooled(members) end
   elseif #members / 4 <= limit then
     call('DEL', marks_key)
+    cooled(members)
     return entry(index, members, '', 0, 0)
   end
   local numbers = landmark_numbers(marks)

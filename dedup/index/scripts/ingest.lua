@@ -34,6 +34,15 @@ local function close_lists()
   for posting, list in pairs(lists) do write_list(posting, list) end
 end
 
+-- A text may now be compared with fewer others: edges to those are cut, also if one is on its way.
+local function shrink(t, done)
+  if not done[t] then
+    done[t] = true
+    call('HSET', base .. 't' .. t, 'ev', next_sequence())
+    queue('shrink', t)
+  end
+end
+
 local function add_to_list(index, posting, list, t4, digest, evicted)
   local function members()
     write_list(posting, list)
@@ -48,9 +57,10 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
     add()
     return entry(index, known, '', 0, 0)
   end
-  if list.count == limit then
+  if list.count == limit then  -- from now on the list is hot
     list.marks = table.concat(landmarks_of(members(), limit))
     list.moved = true
+    for _, other in ipairs(numbers(members())) do shrink(other, evicted) end
   end
   local marks, mine = list.marks, sub(digest, 1, 8) .. t4
   if not before(mine, sub(marks, -12)) then
@@ -64,11 +74,7 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
   list.marks = sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13)
   list.moved = true
   add()
-  if not evicted[out] then
-    evicted[out] = true
-    call('HSET', base .. 't' .. out, 'ev', next_sequence())
-    queue('shrink', out)
-  end
+  shrink(out, evicted)
   return entry(index, known, landmark_numbers(list.marks), out, list.count)
 end
 
