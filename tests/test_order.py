@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from dedup.model import Article, CollectionParameters, PubStatus
 from dedup.pipeline import Pipeline
+from dedup.sketch import SketchParameters, sketch
+from dedup.text import tokenize
 from tests import data, flow
 
 
@@ -90,6 +92,49 @@ async def test_few_landmarks_in_any_order_give_the_same_state(store_url: str, la
             await pipeline.delete_collection(name)
         assert states[0].matches
         assert all(state == states[0] for state in states[1:])
+    finally:
+        await pipeline.close()
+
+
+def _sharing_one_posting(rng: random.Random, said: str, count: int) -> list[str]:
+    """Bodies around the same statement, any two of which have one posting in common."""
+    bodies: list[str] = []
+    seen: set[int] = set()
+    while len(bodies) < count:
+        body = f"{data.prose(rng, 50)}\n“{said}”\n{data.prose(rng, 50)}"
+        postings = set(sketch(tokenize("", body), SketchParameters()).postings.tolist())
+        if not bodies or len(postings & seen) == 1:
+            bodies.append(body)
+            seen |= postings
+    return bodies
+
+
+async def test_one_posting_of_a_hot_list_makes_no_pair(store_url: str) -> None:
+    """Ten texts that share twelve quoted words match one another; with an eleventh only those that share more do."""
+    rng = random.Random(8)
+    bodies = _sharing_one_posting(rng, data.prose(rng, 12), 13)
+    other = data.prose(rng, 24)
+    for number in (3, 12):
+        bodies[number] += f"\n“{other}”"
+    articles = [
+        Article(f"q{number:02}", f"Report {number}", body, f"Outlet {number}", published=1.6e9)
+        for number, body in enumerate(bodies)
+    ]
+    pipeline = await flow.open_pipeline(store_url)
+    try:
+        states = []
+        for way in WAYS:
+            rng.shuffle(articles)
+            name = f"phrase-{uuid.uuid4().hex[:8]}"
+            await way(pipeline, name, articles)
+            states.append(await flow.state(pipeline, name))
+        assert {(match.article, match.other) for match in states[0].matches} == {("q03", "q12")}
+        assert all(state == states[0] for state in states[1:])
+        for gone in ("q12", "q11"):
+            await pipeline.delete_article(name, gone)
+        assert not (await flow.state(pipeline, name)).matches
+        await pipeline.delete_article(name, "q10")
+        assert len((await flow.state(pipeline, name)).matches) == 10 * 9 // 2
     finally:
         await pipeline.close()
 
