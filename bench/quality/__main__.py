@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import processes, report
-from bench.quality import datasets, tables
+from bench.quality import adapters, datasets, tables
 from bench.quality.finders import finders
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -22,6 +22,10 @@ def main(
         list[str] | None, typer.Argument(help="seeds, five, counter, telegram, emergent; all if not given.")
     ] = None,
     ours: Annotated[bool, typer.Option("--ours", help="The service alone, without peers.")] = False,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(help="news-copy=FOLDER, core=, spotsigs= or meter=: a published corpus that you have."),
+    ] = None,
     data: Annotated[Path, typer.Option(help="Where real news lies.")] = Path("../shared/data"),
     output: Annotated[Path, typer.Option(help="Where results go.")] = Path("build/quality"),
 ) -> None:
@@ -30,10 +34,11 @@ def main(
     console = Console()
     console.width = max(console.width, 120)
     parts: list[report.Part] = []
-    for loaded in datasets.load(data):
+    given = [_published(each) for each in corpus or []]
+    for loaded in (*given, *datasets.load(data)):
         if isinstance(loaded, str):
             console.print(loaded, highlight=False, soft_wrap=True)
-        elif not names or loaded.name in names:
+        elif loaded in given or (loaded.name in names if names else not given):
             started = time.perf_counter()
             found = {}
             for name, find in finders().items():
@@ -45,6 +50,18 @@ def main(
             console.print(f"{loaded.name}: {time.perf_counter() - started:.0f} s", highlight=False)
     path = report.write(parts, {"machine": report.machine(2)}, output)
     console.print(f"\nresults: {path}", highlight=False)
+
+
+def _published(given: str) -> datasets.Dataset:
+    """The corpus that ``NAME=FOLDER`` says."""
+    name, _, folder = given.partition("=")
+    if name not in adapters.READERS or not folder:
+        message = f"{given!r} is not NAME=FOLDER with one of the names {', '.join(adapters.READERS)}"
+        raise typer.BadParameter(message, param_hint="--corpus")
+    try:
+        return adapters.READERS[name](Path(folder))
+    except adapters.CorpusError as error:
+        raise typer.BadParameter(str(error), param_hint="--corpus") from error
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def part(data: Dataset, found: Mapping[str, Found]) -> Part:
     for labels in data.labels:
         if labels.copied:
             grids.append(_pairs(labels, found))
-            grids.append(_decisions(labels, found))
+            grids += [_decisions(labels, found)] if labels.independent else []
         grids.append(_classes(labels, found))
         grids.append(_kinds(labels, found[OURS]))
     grids += [_groups(what, truth, found) for what, truth in _truths(data)]
@@ -50,7 +50,8 @@ def _pairs(labels: LabelSet, found: Mapping[str, Found]) -> Grid:
     rows: list[tuple[Cell, ...]] = []
     for name, each in found.items():
         s = measures.scores(labels, each.pairs)
-        rows.append((name, s.f1, s.precision, s.recall, s.right, s.wrong, s.missed, each.seconds))
+        shares = (s.f1, s.precision, s.recall) if labels.independent else (None, None, s.recall)
+        rows.append((name, *shares, s.right, s.wrong, s.missed, each.seconds))
     columns = ("finder", "F1", "precision", "recall", "right", "wrong", "missed", "seconds")
     return Grid(f"{labels.name} (by {labels.by}): copied or not", columns, tuple(rows))
 
