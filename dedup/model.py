@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -275,6 +275,24 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """Where the kinds of a match begin, see :mod:`dedup.verify`; lengths in words, shares in (0, 1]."""
+
+    covered: float = 0.8
+    rewrite_words: int = 20
+    rewrite_share: float = 0.1
+    rewrite_run: int = 10
+    rewrite_half: float = 0.5
+    rewrite_half_run: int = 20
+    quote_words: int = 12
+    quote_passage: int = 8
+
+
+#: The rules of a collection that has none of its own.
+DEFAULT_RULES: Final = Rules()
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionParameters:
     """What an index is built with; fixed for the life of a collection."""
 
@@ -289,6 +307,7 @@ class CollectionParameters:
     match_window_days: int = 0  # 0: no limit
     story_span_days: int = 3
     keep_text: bool = True  # or seven bits a word, from which no text can be read
+    rules: Rules = DEFAULT_RULES
 
 
 @dataclass(frozen=True, slots=True)

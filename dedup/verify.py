@@ -1,6 +1,7 @@
 """Verification: what two texts really share, measured exactly, and what that makes them to each other.
 
-The kind of a match is the first definition that holds; the numbers are the fields of :class:`Rules`:
+The kind of a match is the first definition that holds; the numbers are the fields of
+:class:`~dedup.model.Rules`, settings of a collection:
 
 ``EXACT``
     the normalized bodies are equal.
@@ -33,29 +34,12 @@ from numpy.typing import NDArray
 
 from dedup import kernels
 from dedup.align import Alignment, align, to_units
-from dedup.model import Match, MatchKind, Passage
+from dedup.model import DEFAULT_RULES, Match, MatchKind, Passage, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dedup.text import Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Where the kinds begin; lengths in words, shares in [0, 1]."""
-
-    covered: float = 0.8
-    rewrite_words: int = 20
-    rewrite_share: float = 0.1
-    rewrite_run: int = 10
-    rewrite_half: float = 0.5
-    rewrite_half_run: int = 20
-    quote_words: int = 12
-    quote_passage: int = 8
-
-
-DEFAULT_RULES: Final = Rules()
 
 
 @dataclass(frozen=True, slots=True)

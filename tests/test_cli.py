@@ -390,6 +390,33 @@ def test_health(cli: Cli) -> None:
     assert "127.0.0.1:1 is not ready" in one_line(cli.err)
 
 
+def test_create(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """A collection with parameters and rules of its own; what is not given has its default."""
+    create = ["create", cli.collection, "--target", cli.target]
+    rules = ["--rule", "rewrite_words=40", "--rule", "covered=0.9"]
+    assert main([*create, "--window", "16", "--no-keep-text", *rules]) == 0
+    assert capsys.readouterr().out == f"created collection {cli.collection}\n"
+    (now,) = cli.objects("status")
+    assert [now["parameters"][name] for name in ("window", "keep_text", "landmarks")] == [16, False, 10]
+    assert now["parameters"]["rules"]["rewrite_words"] == 40
+    assert now["parameters"]["rules"]["quote_words"] == 12
+    assert "  rewrite words       40\n" in cli("status")
+    for arguments, message in (
+        ([], "exists"),
+        (["--rule", "words=3"], "the rules are covered, rewrite_words"),
+        (["--rule", "rewrite_words=many"], "rewrite_words must be a whole number of words"),
+        (["--rule", "rewrite_half=x"], "rewrite_half must be a share"),
+        (["--rule", "rewrite_half=2"], "rules.rewrite_half must be above 0 and up to 1, not 2.0"),
+        (["--window", "65"], "window must be from 1 to 64, not 65"),
+        (["--profile", "none"], "profile must be one of passages, copies"),
+    ):
+        assert main([*create, *arguments]) == 1
+        assert message in one_line(capsys.readouterr().err)
+    other = f"{cli.collection}-b"
+    assert main(["create", other, "--target", cli.target, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"]["rules"]["rewrite_words"] == 20
+
+
 # -- failures ---------------------------------------------------------------------------------------
 
 

@@ -69,7 +69,19 @@ def test_wrong_arguments_are_one_line(
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command explains itself with an example that can be copied, and --help is no error."""
     assert sorted(COMMANDS) == sorted(
-        ["serve", "ingest", "export", "find", "compare", "clusters", "stories", "status", "demo", "health"]
+        [
+            "serve",
+            "create",
+            "ingest",
+            "export",
+            "find",
+            "compare",
+            "clusters",
+            "stories",
+            "status",
+            "demo",
+            "health",
+        ]
     )
     for name in COMMANDS:
         assert main([name, "--help"]) == 0

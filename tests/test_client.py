@@ -29,7 +29,7 @@ from dedup.errors import (
     Reason,
     StoreUnavailable,
 )
-from dedup.model import Article, CollectionParameters, ExportedArticle, IngestResult, Match, Outcome
+from dedup.model import Article, CollectionParameters, ExportedArticle, IngestResult, Match, Outcome, Rules
 from dedup.server import background_server, running_server
 from tests.fake_pipeline import (
     CREDITS,
@@ -201,7 +201,13 @@ def test_lists_fetch_every_page(client: Both) -> None:
 
 def test_collections_are_managed(client: Both) -> None:
     """Create, get, list, delete."""
-    parameters = CollectionParameters(profile="copies", window=16, band_threshold=0.5, story_span_days=7)
+    parameters = CollectionParameters(
+        profile="copies",
+        window=16,
+        band_threshold=0.5,
+        story_span_days=7,
+        rules=Rules(rewrite_words=40, covered=0.9),
+    )
     made = client.create_collection("made", parameters)
     assert (made.name, made.parameters) == ("made", parameters)
     with pytest.raises(AlreadyExists):

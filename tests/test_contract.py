@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import importlib.util
 import re
@@ -191,6 +192,22 @@ def test_floors_are_what_the_generated_code_asks_for() -> None:
     assert grpcio
     assert protobuf
     assert (floors["grpcio"], floors["protobuf"]) == (grpcio[1], ".".join(protobuf.groups()))
+
+
+def test_comments_state_the_rules() -> None:
+    """Every rule of the model stands in the contract, with its default and the range that is checked."""
+    text = PROTOS["dedup_service.proto"].split("message KindRules {")[1].split("\n}")[0]
+    stated = {name: comment for comment, name in re.findall(r"((?: +//.*\n)+) +optional \w+ (\w+) =", text)}
+    assert list(stated) == [rule.name for rule in dataclasses.fields(model.Rules)]
+    for name, comment in stated.items():
+        value = getattr(model.Rules(), name)
+        default = re.search(r"Default ([\d.]+)\.\n", comment)
+        assert default, name
+        assert number(default[1]) == value, name
+        limits = (
+            "above 0 and up to 1" if isinstance(value, float) else f"1 to {collections._RULE_WORDS:,} words"
+        )
+        assert limits in comment.replace("\n  //", ""), name
 
 
 # -- values through messages ------------------------------------------------------------------------

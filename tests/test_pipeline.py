@@ -10,10 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
+import orjson
 import pytest
 import pytest_asyncio
+import redis
 
 from dedup.errors import AlreadyExists, InvalidArgument, NotFound, Reason
+from dedup.index import keys
 from dedup.model import (
     Article,
     CollectionParameters,
@@ -25,6 +28,7 @@ from dedup.model import (
     Outcome,
     Page,
     PubStatus,
+    Rules,
 )
 from dedup.pipeline import Pipeline
 from tests import data, flow, oracle_text
@@ -722,6 +726,7 @@ async def test_life_of_a_collection(pipeline: Pipeline, collection: str) -> None
         ("a", {"window": 0}),
         ("a", {"landmarks": 1}),
         ("a", {"band_threshold": 0.0}),
+        ("a", {"rules": Rules(rewrite_run=0)}),
     ],
 )
 async def test_a_collection_that_cannot_be(pipeline: Pipeline, name: str, given: dict[str, object]) -> None:
@@ -730,6 +735,48 @@ async def test_a_collection_that_cannot_be(pipeline: Pipeline, name: str, given:
         await pipeline.create_collection(name, replace(CollectionParameters(), **given))  # type: ignore[arg-type]
     listed = await pages(lambda t: pipeline.list_collections(page_size=100, page_token=t))
     assert name not in [status.name for page in listed for status in page]
+
+
+async def test_a_collection_has_its_own_rules(pipeline: Pipeline, collection: str) -> None:
+    """A pair that shares 30 words is a rewrite; where 40 are asked for it is none, in whatever answer."""
+    shared = prose(5, 30)
+    one, two = (Article(n, n, f"{prose(s, 80)}\n{shared}", n, published=T0) for n, s in (("a", 1), ("b", 2)))
+    strict = f"{collection}-strict"
+    await pipeline.create_collection(strict, CollectionParameters(rules=Rules(rewrite_words=40)))
+    kinds: dict[str, list[MatchKind]] = {}
+    for name in (collection, strict):
+        await put(pipeline, name, one)
+        answer = await put(pipeline, name, two)
+        await flow.settled(pipeline, name)
+        listed = await pipeline.list_matches(name, article_id="a", page_size=9, page_token="")
+        every = await pipeline.list_matches(name, article_id=None, page_size=9, page_token="")
+        found = await pipeline.find(name, replace(two, id="c", body=two.body + " more"))
+        compared = [await pipeline.compare(name, *pair) for pair in (("a", "b"), ("a", two), (one, two))]
+        exported = [line async for line in pipeline.export(name) if isinstance(line, Match)]
+        of_a = [m for m in found.matches if m.other == "a"]
+        matches = [*answer.matches, *listed.items, *every.items, *of_a, *exported]
+        kinds[name] = [m.kind for m in matches] + [c.match.kind for c in compared if c.match is not None]
+    await pipeline.delete_collection(strict)
+    assert kinds == {collection: [MatchKind.REWRITE] * 8, strict: []}
+
+
+async def test_a_collection_that_was_stored_before_there_were_rules(
+    store_url: str, pipeline: Pipeline, collection: str
+) -> None:
+    """It has the default rules; a rule that this release does not know is left out."""
+    rules = Rules(rewrite_words=40)
+    for stored, expected in ((None, Rules()), ({"rewrite_words": 40, "later": 1}, rules)):
+        await pipeline.create_collection(collection, CollectionParameters(window=16))
+        with redis.Redis.from_url(store_url) as client:
+            meta = f"{keys.prefix(collection)}m"
+            given = orjson.loads(client.hget(meta, "parameters"))
+            assert given.pop("rules")["rewrite_words"] == 20
+            client.hset(meta, "parameters", orjson.dumps(given | ({"rules": stored} if stored else {})))
+        later = await flow.open_pipeline(store_url)
+        found = (await later.get_collection(collection)).parameters
+        await later.close()
+        assert found == CollectionParameters(window=16, rules=expected)
+        await pipeline.delete_collection(collection)
 
 
 async def test_a_deleted_collection_is_forgotten(pipeline: Pipeline, collection: str) -> None:

@@ -94,6 +94,12 @@ def ingest(parent: str = "", **fields: Any) -> pb.IngestArticleRequest:
     return pb.IngestArticleRequest(parent=parent, article=article(**fields))
 
 
+def ruled(**rules: Any) -> pb.CreateCollectionRequest:
+    """A request to create a collection with rules of its own."""
+    parameters = pb.CollectionParameters(rules=pb.KindRules(**rules))
+    return pb.CreateCollectionRequest(name="collections/x", parameters=parameters)
+
+
 async def refusal(call: Any) -> tuple[grpc.StatusCode, str, error_details_pb2.ErrorInfo]:
     """Code, message and ErrorInfo of a call that must fail."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -312,11 +318,14 @@ async def test_collections_are_created_with_their_parameters(server: Running) ->
     created = await server.stub.CreateCollection(
         pb.CreateCollectionRequest(
             name="collections/made",
-            parameters=pb.CollectionParameters(profile=pb.COLLECTION_PROFILE_COPIES, seed=0, window=16),
+            parameters=pb.CollectionParameters(
+                profile=pb.COLLECTION_PROFILE_COPIES, seed=0, window=16, rules=pb.KindRules(rewrite_words=40)
+            ),
         )
     )
     got = created.collection.parameters
     assert (got.profile, got.seed, got.window, got.permutations) == (pb.COLLECTION_PROFILE_COPIES, 0, 16, 128)
+    assert (got.rules.rewrite_words, got.rules.rewrite_share, got.rules.quote_words) == (40, 0.1, 12)
     names = [
         each.name for each in (await server.stub.ListCollections(pb.ListCollectionsRequest())).collections
     ]
@@ -449,6 +458,11 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
         pb.CreateCollectionRequest(name="collections/x", parameters=pb.CollectionParameters(band_threshold=1.5)),
         "band_threshold",
     ),
+    "rule of words": ("CreateCollection", ruled(rewrite_words=0), "rules.rewrite_words"),
+    "rule of many words": ("CreateCollection", ruled(quote_passage=1_001), "rules.quote_passage"),
+    "rule of a share": ("CreateCollection", ruled(rewrite_half=0.0), "rules.rewrite_half"),
+    "rule of too large a share": ("CreateCollection", ruled(covered=1.01), "rules.covered"),
+    "rule of no number": ("CreateCollection", ruled(rewrite_share=float("nan")), "rules.rewrite_share"),
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import dedup
 from dedup.cli import (
     clusters,
     compare,
+    create,
     demo,
     export,
     find,
@@ -40,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (serve, ingest, export, find, compare, clusters, stories, status, demo, health):
+for command in (serve, create, ingest, export, find, compare, clusters, stories, status, demo, health):
     # The mark keeps the lines of the examples as they are.
     text = inspect.cleandoc(command.run.__doc__ or "").replace("\nExamples:", "\n\b\nExamples:")
     app.command(name=command.__name__.rpartition(".")[2], help=text)(command.run)

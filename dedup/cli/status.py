@@ -67,10 +67,12 @@ def _show(status: CollectionStatus) -> None:
         "store memory": _bytes(status.store_memory_bytes),
         "fingerprint": status.fingerprint,
     }
-    for field in dataclasses.fields(status.parameters):
-        rows[f"  {field.name.replace('_', ' ')}"] = str(getattr(status.parameters, field.name))
-    for name, value in rows.items():
-        say(f"{name:<20}  {value}")
+    parameters = dataclasses.asdict(status.parameters)
+    rules = parameters.pop("rules")
+    for name, value in (parameters | rules).items():
+        rows[f"  {name.replace('_', ' ')}"] = str(value)
+    for name, text in rows.items():
+        say(f"{name:<20}  {text}")
 
 
 def _bytes(count: int) -> str:

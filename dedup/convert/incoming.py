@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from dedup.config import Settings
 from dedup.convert.names import DEFAULT_COLLECTION, parse, parse_collection
-from dedup.convert.values import seconds
+from dedup.convert.values import rules, seconds
 from dedup.errors import DedupError, InvalidArgument, InvalidArticle, LimitExceeded, Reason
 from dedup.model import Article, CollectionParameters, PubStatus
 from dedup.sources.fields import parse_time
@@ -229,8 +229,8 @@ def parameters(message: pb.CollectionParameters) -> CollectionParameters:
         raise InvalidArgument(
             f"there is no profile {message.profile}", field="profile", value=message.profile
         )
-    given = {field.name: value for field, value in message.ListFields() if field.name != "profile"}
-    return CollectionParameters(profile=profile, **given)
+    given = {field.name: value for field, value in message.ListFields()}
+    return CollectionParameters(**{**given, "profile": profile, "rules": rules(message.rules)})
 
 
 def check_encoding(message: _HasEncoding) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -273,6 +274,7 @@ def parameters(value: model.CollectionParameters) -> service_pb2.CollectionParam
         match_window_days=value.match_window_days,
         story_span_days=value.story_span_days,
         keep_text=value.keep_text,
+        rules=service_pb2.KindRules(**asdict(value.rules)),
     )
 
 

@@ -225,8 +225,13 @@ def exported_article(message: service_pb2.ExportedArticle) -> model.ExportedArti
     )
 
 
+def rules(message: service_pb2.KindRules) -> model.Rules:
+    """Where the kinds begin, defaults where unset: a server may be older than the rules."""
+    return model.Rules(**{field.name: value for field, value in message.ListFields()})
+
+
 def parameters(message: service_pb2.CollectionParameters) -> model.CollectionParameters:
-    """Parameters of a collection, as a server returns them: every field set."""
+    """Parameters of a collection, as a server returns them: every field set, but rules perhaps."""
     return model.CollectionParameters(
         profile=_PROFILES[message.profile],
         shingle_size=message.shingle_size,
@@ -239,6 +244,7 @@ def parameters(message: service_pb2.CollectionParameters) -> model.CollectionPar
         match_window_days=message.match_window_days,
         story_span_days=message.story_span_days,
         keep_text=message.keep_text,
+        rules=rules(message.rules),
     )
 
 

@@ -16,7 +16,7 @@ from dedup.errors import AlreadyExists, InvalidArgument, NotFound, ParametersMis
 from dedup.index import keys
 from dedup.index.redis_index import RedisIndex
 from dedup.lsh import choose
-from dedup.model import CollectionParameters, CollectionStatus, Page
+from dedup.model import CollectionParameters, CollectionStatus, Page, Rules
 from dedup.pipeline.ingest import Ingest
 from dedup.pipeline.listing import bad_token
 from dedup.pipeline.matching import Matcher, TextCache
@@ -43,6 +43,8 @@ _RANGES: Final = {
     "match_window_days": (0, 36_500),
     "story_span_days": (0, 36_500),
 }
+#: Most words that a rule may ask for; shares are above 0 and up to 1.
+_RULE_WORDS: Final = 1_000
 
 
 def fingerprint(parameters: CollectionParameters) -> str:
@@ -64,6 +66,28 @@ def check_parameters(parameters: CollectionParameters) -> None:
         choose(parameters.band_threshold, parameters.permutations)
     except ValueError as error:
         raise InvalidArgument(str(error), field="band_threshold") from error
+    _check_rules(parameters.rules)
+
+
+def _check_rules(rules: Rules) -> None:
+    for field in fields(Rules):
+        name, value = f"rules.{field.name}", getattr(rules, field.name)
+        if isinstance(field.default, float):
+            if not 0 < value <= 1:
+                message = f"{name} must be above 0 and up to 1, not {value}"
+                raise InvalidArgument(message, field=name, minimum=0, maximum=1)
+        elif not 1 <= value <= _RULE_WORDS:
+            message = f"{name} must be from 1 to {_RULE_WORDS} words, not {value}"
+            raise InvalidArgument(message, field=name, minimum=1, maximum=_RULE_WORDS)
+
+
+def _decode(raw: bytes) -> CollectionParameters:
+    """Parameters as stored: what an older release did not know has its default, what this one does not is left out."""
+    known = {f.name for f in fields(CollectionParameters)}
+    given = {name: value for name, value in orjson.loads(raw).items() if name in known}
+    of_rules = {f.name for f in fields(Rules)}
+    rules = {name: value for name, value in given.pop("rules", {}).items() if name in of_rules}
+    return CollectionParameters(**given, rules=Rules(**rules))
 
 
 class Collections:
@@ -179,10 +203,7 @@ class Collections:
         if raw is None or stored is None or created is None:
             message = f"collection {name!r} has no parameters in the store"
             raise ParametersMismatch(message, collection=name)
-        known = {f.name for f in fields(CollectionParameters)}
-        given = orjson.loads(raw)
-        parameters = CollectionParameters(**{k: v for k, v in given.items() if k in known})
-        return parameters, stored.decode(), float(created)
+        return _decode(raw), stored.decode(), float(created)
 
     async def status(self, name: str) -> CollectionStatus:
         """A collection with its counters; raises NotFound."""

@@ -138,7 +138,8 @@ class Listing:
         seen = []
         for other, text in texts.items():
             first = name.encode() < states[other].id.encode()
-            evidence = verify(own, text) if first else verify(text, own)
+            a, b = (own, text) if first else (text, own)
+            evidence = verify(a, b, self._room.parameters.rules)
             if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
                 seen.append(Verified(states[other], text, evidence, first))
         place = {states[other].id: index for index, other in enumerate(others) if other in states}
@@ -184,7 +185,7 @@ async def verified_pairs(room: Room, pairs: list[tuple[int, int]]) -> list[Match
         if x not in texts or y not in texts:
             continue
         a, b = sorted((x, y), key=lambda t: states[t].id.encode())
-        evidence = verify(texts[a], texts[b])
+        evidence = verify(texts[a], texts[b], room.parameters.rules)
         if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
             seen = Verified(states[b], texts[b], evidence, first=True)
             out += await room.to_matches(texts[a], states[a].id, [seen])

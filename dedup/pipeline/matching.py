@@ -232,7 +232,7 @@ class Matcher:
             known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
             first = [name < state.id.encode() for state, _ in known]
             with stage("verify"):
-                measured = verify_many(own, [text for _, text in known], first)
+                measured = verify_many(own, [text for _, text in known], first, self.parameters.rules)
             found = [
                 Verified(state, text, evidence, ahead)
                 for (state, text), ahead, evidence in zip(known, first, measured, strict=True)

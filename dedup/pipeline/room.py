@@ -328,7 +328,8 @@ class Room:
         found = []
         for other, other_text in texts.items():
             first = name.encode() < states[other].id.encode()
-            evidence = verify(own, other_text) if first else verify(other_text, own)
+            a, b = (own, other_text) if first else (other_text, own)
+            evidence = verify(a, b, self.parameters.rules)
             if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
                 found.append(Verified(states[other], other_text, evidence, first))
         out += await self.to_matches(own, name, found)
@@ -359,7 +360,8 @@ class Room:
                 name, names[first.number], MatchKind.EXACT, 1.0, 1.0, 1.0, own.half_words // 2, 0, 0, (), rest
             )
         ahead = name.encode() < names[first.number].encode()
-        evidence = verify(own, other) if ahead else verify(other, own)
+        a, b = (own, other) if ahead else (other, own)
+        evidence = verify(a, b, self.parameters.rules)
         return to_match(evidence, own, other, (name, names[first.number]), own_first=ahead, carriers=rest)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from dedup.index.records import TextState
+    from dedup.model import Rules
     from dedup.pipeline.matching import Matched
     from dedup.pipeline.prepare import Prepared
     from dedup.pipeline.room import Room
@@ -117,7 +118,7 @@ class Search:
         """Two articles, stored ones by id, with the furniture that is known of stored ones left out."""
         first, own = await self._load(a)
         second, other = await self._load(b)
-        return _comparison(first, own, second, other)
+        return _comparison(first, own, second, other, self._room.parameters.rules)
 
     async def _load(self, given: Article | str) -> tuple[Article, ComparableText]:
         if isinstance(given, Article):
@@ -136,7 +137,7 @@ class Search:
     @staticmethod
     def compare_given(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
         """Two articles that need not be stored anywhere."""
-        return _comparison(a, _given(a, parameters), b, _given(b, parameters))
+        return _comparison(a, _given(a, parameters), b, _given(b, parameters), parameters.rules)
 
 
 def _given(article: Article, parameters: CollectionParameters) -> ComparableText:
@@ -144,9 +145,11 @@ def _given(article: Article, parameters: CollectionParameters) -> ComparableText
     return ready_text(ready.tokens, ready.digest, b"", ready.sketch, parameters)
 
 
-def _comparison(a: Article, own: ComparableText, b: Article, other: ComparableText) -> Comparison:
+def _comparison(
+    a: Article, own: ComparableText, b: Article, other: ComparableText, rules: Rules
+) -> Comparison:
     ahead = a.id.encode() <= b.id.encode()
-    evidence = verify(own, other) if ahead else verify(other, own)
+    evidence = verify(own, other, rules) if ahead else verify(other, own, rules)
     passages = to_passages(evidence, own.tokens, other.tokens, own_first=ahead)
     match = None
     if evidence.kind is not None:

@@ -1360,6 +1360,7 @@ class CollectionParameters(_message.Message):
     MATCH_WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     STORY_SPAN_DAYS_FIELD_NUMBER: _builtins.int
     KEEP_TEXT_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     profile: Global___CollectionProfile.ValueType
     """Which channels find candidates. Default: passages."""
     shingle_size: _builtins.int
@@ -1391,6 +1392,10 @@ class CollectionParameters(_message.Message):
     but no text. Headline, body and the words of credits are empty, and offsets 0, wherever an answer speaks of a
     stored article; those of the article in the request are given. Saves about a third of the memory. Default true.
     """
+    @_builtins.property
+    def rules(self) -> Global___KindRules:
+        """Where the kinds of a match begin. Default: that of each of its fields."""
+
     def __init__(
         self,
         *,
@@ -1405,10 +1410,11 @@ class CollectionParameters(_message.Message):
         match_window_days: _builtins.int | None = ...,
         story_span_days: _builtins.int | None = ...,
         keep_text: _builtins.bool | None = ...,
+        rules: Global___KindRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_keep_text", b"_keep_text", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "keep_text", b"keep_text", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_keep_text", b"_keep_text", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "keep_text", b"keep_text", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "rules", b"rules", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_keep_text", b"_keep_text", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "keep_text", b"keep_text", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "profile", b"profile", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold", "_keep_text", b"_keep_text", "_landmarks", b"_landmarks", "_match_window_days", b"_match_window_days", "_minimum_words", b"_minimum_words", "_permutations", b"_permutations", "_seed", b"_seed", "_shingle_size", b"_shingle_size", "_story_span_days", b"_story_span_days", "_window", b"_window", "band_threshold", b"band_threshold", "keep_text", b"keep_text", "landmarks", b"landmarks", "match_window_days", b"match_window_days", "minimum_words", b"minimum_words", "permutations", b"permutations", "profile", b"profile", "rules", b"rules", "seed", b"seed", "shingle_size", b"shingle_size", "story_span_days", b"story_span_days", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__band_threshold: _TypeAlias = _typing.Literal["band_threshold"]  # noqa: Y015
     _WhichOneofArgType__band_threshold: _TypeAlias = _typing.Literal["_band_threshold", b"_band_threshold"]  # noqa: Y015
@@ -1452,6 +1458,93 @@ class CollectionParameters(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__window) -> _WhichOneofReturnType__window | None: ...
 
 Global___CollectionParameters: _TypeAlias = CollectionParameters  # noqa: Y015
+
+@_typing.final
+class KindRules(_message.Message):
+    """Where the kinds of a match begin; what a pair is, is the first that holds: EXACT, NEAR_DUPLICATE, EXCERPT, REWRITE,
+    SHARED_QUOTE. Fixed for the life of the collection.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COVERED_FIELD_NUMBER: _builtins.int
+    REWRITE_WORDS_FIELD_NUMBER: _builtins.int
+    REWRITE_SHARE_FIELD_NUMBER: _builtins.int
+    REWRITE_RUN_FIELD_NUMBER: _builtins.int
+    REWRITE_HALF_FIELD_NUMBER: _builtins.int
+    REWRITE_HALF_RUN_FIELD_NUMBER: _builtins.int
+    QUOTE_WORDS_FIELD_NUMBER: _builtins.int
+    QUOTE_PASSAGE_FIELD_NUMBER: _builtins.int
+    covered: _builtins.float
+    """Share of a text's words in passages from which on it is covered: both texts for NEAR_DUPLICATE, one of them for
+    EXCERPT; above 0 and up to 1. Default 0.8.
+    """
+    rewrite_words: _builtins.int
+    """Least shared words of a REWRITE that are quoted in neither text, 1 to 1,000 words. Default 20."""
+    rewrite_share: _builtins.float
+    """Least share of the shorter text's unquoted words that these make up, above 0 and up to 1. Default 0.1."""
+    rewrite_run: _builtins.int
+    """Least length of the longest run of them, 1 to 1,000 words. A passage has at least 6 words. Default 10."""
+    rewrite_half: _builtins.float
+    """The other way to be a REWRITE: least share of the shorter text's words that are shared and quoted in one text at
+    most, above 0 and up to 1. Default 0.5.
+    """
+    rewrite_half_run: _builtins.int
+    """Least length of the longest run of these, 1 to 1,000 words. Default 20."""
+    quote_words: _builtins.int
+    """Least shared words of a SHARED_QUOTE that are quoted in at least one of the texts, 1 to 1,000 words. Default 12."""
+    quote_passage: _builtins.int
+    """Least length of the passages in which these are counted, 1 to 1,000 words. Default 8."""
+    def __init__(
+        self,
+        *,
+        covered: _builtins.float | None = ...,
+        rewrite_words: _builtins.int | None = ...,
+        rewrite_share: _builtins.float | None = ...,
+        rewrite_run: _builtins.int | None = ...,
+        rewrite_half: _builtins.float | None = ...,
+        rewrite_half_run: _builtins.int | None = ...,
+        quote_words: _builtins.int | None = ...,
+        quote_passage: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "_quote_passage", b"_quote_passage", "_quote_words", b"_quote_words", "_rewrite_half", b"_rewrite_half", "_rewrite_half_run", b"_rewrite_half_run", "_rewrite_run", b"_rewrite_run", "_rewrite_share", b"_rewrite_share", "_rewrite_words", b"_rewrite_words", "covered", b"covered", "quote_passage", b"quote_passage", "quote_words", b"quote_words", "rewrite_half", b"rewrite_half", "rewrite_half_run", b"rewrite_half_run", "rewrite_run", b"rewrite_run", "rewrite_share", b"rewrite_share", "rewrite_words", b"rewrite_words"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "_quote_passage", b"_quote_passage", "_quote_words", b"_quote_words", "_rewrite_half", b"_rewrite_half", "_rewrite_half_run", b"_rewrite_half_run", "_rewrite_run", b"_rewrite_run", "_rewrite_share", b"_rewrite_share", "_rewrite_words", b"_rewrite_words", "covered", b"covered", "quote_passage", b"quote_passage", "quote_words", b"quote_words", "rewrite_half", b"rewrite_half", "rewrite_half_run", b"rewrite_half_run", "rewrite_run", b"rewrite_run", "rewrite_share", b"rewrite_share", "rewrite_words", b"rewrite_words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__covered: _TypeAlias = _typing.Literal["covered"]  # noqa: Y015
+    _WhichOneofArgType__covered: _TypeAlias = _typing.Literal["_covered", b"_covered"]  # noqa: Y015
+    _WhichOneofReturnType__quote_passage: _TypeAlias = _typing.Literal["quote_passage"]  # noqa: Y015
+    _WhichOneofArgType__quote_passage: _TypeAlias = _typing.Literal["_quote_passage", b"_quote_passage"]  # noqa: Y015
+    _WhichOneofReturnType__quote_words: _TypeAlias = _typing.Literal["quote_words"]  # noqa: Y015
+    _WhichOneofArgType__quote_words: _TypeAlias = _typing.Literal["_quote_words", b"_quote_words"]  # noqa: Y015
+    _WhichOneofReturnType__rewrite_half: _TypeAlias = _typing.Literal["rewrite_half"]  # noqa: Y015
+    _WhichOneofArgType__rewrite_half: _TypeAlias = _typing.Literal["_rewrite_half", b"_rewrite_half"]  # noqa: Y015
+    _WhichOneofReturnType__rewrite_half_run: _TypeAlias = _typing.Literal["rewrite_half_run"]  # noqa: Y015
+    _WhichOneofArgType__rewrite_half_run: _TypeAlias = _typing.Literal["_rewrite_half_run", b"_rewrite_half_run"]  # noqa: Y015
+    _WhichOneofReturnType__rewrite_run: _TypeAlias = _typing.Literal["rewrite_run"]  # noqa: Y015
+    _WhichOneofArgType__rewrite_run: _TypeAlias = _typing.Literal["_rewrite_run", b"_rewrite_run"]  # noqa: Y015
+    _WhichOneofReturnType__rewrite_share: _TypeAlias = _typing.Literal["rewrite_share"]  # noqa: Y015
+    _WhichOneofArgType__rewrite_share: _TypeAlias = _typing.Literal["_rewrite_share", b"_rewrite_share"]  # noqa: Y015
+    _WhichOneofReturnType__rewrite_words: _TypeAlias = _typing.Literal["rewrite_words"]  # noqa: Y015
+    _WhichOneofArgType__rewrite_words: _TypeAlias = _typing.Literal["_rewrite_words", b"_rewrite_words"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__covered) -> _WhichOneofReturnType__covered | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quote_passage) -> _WhichOneofReturnType__quote_passage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quote_words) -> _WhichOneofReturnType__quote_words | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_half) -> _WhichOneofReturnType__rewrite_half | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_half_run) -> _WhichOneofReturnType__rewrite_half_run | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_run) -> _WhichOneofReturnType__rewrite_run | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_share) -> _WhichOneofReturnType__rewrite_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_words) -> _WhichOneofReturnType__rewrite_words | None: ...
+
+Global___KindRules: _TypeAlias = KindRules  # noqa: Y015
 
 @_typing.final
 class CollectionStatistics(_message.Message):
