@@ -293,6 +293,16 @@ DEFAULT_RULES: Final = Rules()
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledPair:
+    """Two articles by id, whether somebody says that one copies the other, and where that is said (``file:line``)."""
+
+    article: str
+    other: str
+    copied: bool
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionParameters:
     """What an index is built with; fixed for the life of a collection."""
 

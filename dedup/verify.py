@@ -91,8 +91,9 @@ def comparable(
 class Evidence(msgspec.Struct, frozen=True):
     """The measured relation of text a to text b; half words, tokens, and rows as in :mod:`dedup.align`.
 
-    ``quoted`` are shared words that stand inside quotation marks in at least one of the texts. ``own`` is the least
-    share covered of either text, of all its words and of its unquoted words.
+    ``quoted`` are shared words that stand inside quotation marks in at least one of the texts, ``agreed`` in both;
+    ``longest_plain`` is the longest run quoted in neither, ``longest_run`` that of what is not ``agreed``. ``own``
+    is the least share covered of either text, of all its words and of its unquoted words.
     """
 
     kind: MatchKind | None
@@ -102,6 +103,8 @@ class Evidence(msgspec.Struct, frozen=True):
     shared: int
     quoted: int
     longest_plain: int
+    agreed: int
+    longest_run: int
     rows: NDArray[np.int32]
     row_units: NDArray[np.int32]
 
@@ -168,6 +171,8 @@ def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: Matc
         shared=found.shared,
         quoted=found.quoted,
         longest_plain=found.longest_plain,
+        agreed=found.agreed,
+        longest_run=found.longest_run,
         rows=found.rows,
         row_units=found.row_units,
         own=min(a_containment, b_containment, unquoted),
@@ -183,22 +188,27 @@ def _kind(a: ComparableText, b: ComparableText, rules: Rules, found: Alignment) 
         return MatchKind.NEAR_DUPLICATE
     if shared and (covers_a or covers_b):
         return MatchKind.EXCERPT
-    shorter = a if a.half_words <= b.half_words else b
-    if a.half_words == b.half_words and b.unquoted_half_words < a.unquoted_half_words:
-        shorter = b
+    short = shorter(a, b)
     plain = shared - found.quoted
     if (
         plain >= 2 * rules.rewrite_words
-        and plain >= rules.rewrite_share * shorter.unquoted_half_words
+        and plain >= rules.rewrite_share * short.unquoted_half_words
         and found.longest_plain >= 2 * rules.rewrite_run
     ):
         return MatchKind.REWRITE
-    half = shared - found.agreed >= rules.rewrite_half * shorter.half_words
+    half = shared - found.agreed >= rules.rewrite_half * short.half_words
     if half and found.longest_run >= 2 * rules.rewrite_half_run:
         return MatchKind.REWRITE
     if found.spoken >= 2 * rules.quote_words:
         return MatchKind.SHARED_QUOTE
     return None
+
+
+def shorter(a: ComparableText, b: ComparableText) -> ComparableText:
+    """The text of fewer words; of two as long, the one of fewer unquoted words."""
+    if a.half_words != b.half_words:
+        return a if a.half_words < b.half_words else b
+    return b if b.unquoted_half_words < a.unquoted_half_words else a
 
 
 def to_match(

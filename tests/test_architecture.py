@@ -17,7 +17,7 @@ PACKAGE = ROOT / "dedup"
 #: Pure and synchronous: no I/O, no wire, no clock, no settings.
 CORE = (
     "align", "agencies", "candidates", "cluster", "credit_lines", "credit_phrases", "kernels", "lsh", "model",
-    "provenance", "shingle", "sketch", "text", "verify",
+    "provenance", "shingle", "sketch", "text", "tuning", "verify",
 )  # fmt: skip
 NOT_IN_THE_CORE = {
     "asyncio", "dedup.config", "dedup.v1", "google", "grpc", "pydantic", "pydantic_settings", "redis",

@@ -81,6 +81,7 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
             "status",
             "demo",
             "health",
+            "tune",
         ]
     )
     for name in COMMANDS:

@@ -1,7 +1,8 @@
 """The command line: one file a command, argument parsing and printing only.
 
 Every failure that can be expected is one line on standard error, ``dedup: what is wrong``, and an exit
-status: 1, it could not be done; 2, ``ingest`` or ``find`` did it, but not for every line; 130, interrupted.
+status: 1, it could not be done; 2, ``ingest`` or ``find`` did it, but not for every line, or ``tune`` was
+given labels that it cannot use; 130, interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dedup.cli import (
     serve,
     status,
     stories,
+    tune,
 )
 from dedup.cli.console import report
 from dedup.errors import DedupError
@@ -41,7 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (serve, create, ingest, export, find, compare, clusters, stories, status, demo, health):
+for command in (serve, create, ingest, export, find, compare, clusters, stories, status, tune, demo, health):
     # The mark keeps the lines of the examples as they are.
     text = inspect.cleandoc(command.run.__doc__ or "").replace("\nExamples:", "\n\b\nExamples:")
     app.command(name=command.__name__.rpartition(".")[2], help=text)(command.run)

@@ -80,18 +80,31 @@ def read_jsonl(
     stream: io.BufferedIOBase, name: str, *, max_body_bytes: int = 1_048_576, max_id_bytes: int = 512
 ) -> Iterator[Line]:
     """Every line of ``stream`` that is not blank; ``name`` is the file's name in reports."""
-    for number, raw in _lines(stream):
-        if isinstance(raw, DedupError):
-            yield Line(name, number, b"", raw)
-            continue
+    for number, raw, fields in read_objects(stream):
         outcome: Article | DedupError
         try:
-            outcome = article_from_fields(
-                _parse(raw), max_body_bytes=max_body_bytes, max_id_bytes=max_id_bytes
+            outcome = (
+                fields
+                if isinstance(fields, DedupError)
+                else article_from_fields(fields, max_body_bytes=max_body_bytes, max_id_bytes=max_id_bytes)
             )
         except DedupError as error:
             outcome = error
         yield Line(name, number, raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw, outcome)
+
+
+def read_objects(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes, dict[str, object] | DedupError]]:
+    """Every line that is not blank: its number, its bytes, and the JSON object in it or why there is none."""
+    for number, raw in _lines(stream):
+        if isinstance(raw, DedupError):
+            yield number, b"", raw
+            continue
+        fields: dict[str, object] | DedupError
+        try:
+            fields = _parse(raw)
+        except DedupError as error:
+            fields = error
+        yield number, raw, fields
 
 
 def _lines(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes | DedupError]]:
