@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from bench.quality import adapters
-from bench.quality.adapters import READERS, CorpusError
+from bench.quality.adapters import READERS
+from bench.quality.corpus_files import CorpusError
 from bench.quality.datasets import Dataset, LabelSet, pair
+from bench.quality.meter import meter
 from dedup.model import Article
 
 FERRY = "The ferry stood still for two hours off the harbor mouth before a tug brought it home."
@@ -485,8 +487,8 @@ def test_meter_reads_plain_texts(tmp_path: Path) -> None:
     """Pages of PA are one article a catchline; a story without PA copy has no label; some have no date."""
     meter_index(tmp_path / "meter_corpus")
     meter_texts(tmp_path / "meter_corpus")
-    assert adapters.meter(tmp_path) == expected_meter()
-    assert adapters.meter(tmp_path / "meter_corpus") == expected_meter()
+    assert meter(tmp_path) == expected_meter()
+    assert meter(tmp_path / "meter_corpus") == expected_meter()
 
 
 def test_meter_reads_marked_texts(tmp_path: Path) -> None:
@@ -500,7 +502,7 @@ def test_meter_reads_marked_texts(tmp_path: Path) -> None:
         marked = f'<Verbatim PAsource="" >{first}</Verbatim><Rewrite PAsource="">{last}</Rewrite>'
         body = f"<unclassified>\n{text}\n</unclassified>" if side == "PA" else marked
         write(tmp_path.joinpath(side, "annotated", *rest), sgml(side, body), "latin-1")
-    assert adapters.meter(tmp_path) == expected_meter()
+    assert meter(tmp_path) == expected_meter()
 
 
 def test_meter_labels_independent_stories(tmp_path: Path) -> None:
@@ -508,7 +510,7 @@ def test_meter_labels_independent_stories(tmp_path: Path) -> None:
     meter_texts(tmp_path)
     own = f"meter_corpus/newspapers/rawtexts/{NAMED}/ferry8_times.txt\n"
     meter_index(tmp_path, partially_derived="", non_derived=own)
-    (labels,) = adapters.meter(tmp_path).labels
+    (labels,) = meter(tmp_path).labels
     assert [p.label for p in labels.pairs] == ["wholly", "non"]
 
 
@@ -575,6 +577,6 @@ def test_every_reader_is_named() -> None:
         "news-copy": adapters.news_copy,
         "core": adapters.core,
         "spotsigs": adapters.spotsigs,
-        "meter": adapters.meter,
+        "meter": meter,
     }
     assert named == READERS

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import processes, report
 from bench.quality import adapters, datasets, tables
+from bench.quality.corpus_files import CorpusError
 from bench.quality.finders import finders
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -60,7 +61,7 @@ def _published(given: str) -> datasets.Dataset:
         raise typer.BadParameter(message, param_hint="--corpus")
     try:
         return adapters.READERS[name](Path(folder))
-    except adapters.CorpusError as error:
+    except CorpusError as error:
         raise typer.BadParameter(str(error), param_hint="--corpus") from error
 
 
