@@ -7,6 +7,7 @@ import pytest
 from bench.quality import datasets, measures
 from bench.quality.datasets import LabelSet, pair
 from dedup.model import MatchKind
+from dedup.tuning import wilson
 from tests import data
 
 LABELS = LabelSet(
@@ -54,10 +55,10 @@ def test_clusterings_are_compared() -> None:
 
 def test_intervals_hold_the_share() -> None:
     """Wilson's interval of 8 in 10, and of nothing."""
-    low, high = measures.wilson(8, 10)
+    low, high = wilson(8, 10)
     assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
-    assert measures.wilson(0, 0) == (0.0, 1.0)
-    assert measures.wilson(0, 20)[0] == 0.0
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 20)[0] == 0.0
 
 
 def test_data_sets_name_articles_that_they_have() -> None:

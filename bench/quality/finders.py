@@ -19,10 +19,10 @@ from scipy.sparse.csgraph import connected_components
 
 from bench import load, peers
 from bench.processes import fresh_stack
-from bench.quality.measures import COPY_KINDS, Pair
+from bench.quality.measures import Pair
 from dedup import kernels
 from dedup.client import AsyncDedupClient
-from dedup.model import Article, CollectionParameters, MatchKind
+from dedup.model import COPY_KINDS, Article, CollectionParameters, MatchKind
 from dedup.text import tokenize
 
 COLLECTION: Final = "quality"

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from bench.quality.datasets import LabelSet
 from dedup.model import MatchKind
 
-#: Kinds that mean copied.
-COPY_KINDS = frozenset({MatchKind.EXACT, MatchKind.NEAR_DUPLICATE, MatchKind.EXCERPT, MatchKind.REWRITE})
 Pair = tuple[str, str]
 
 
@@ -60,16 +58,6 @@ def confusion(labels: LabelSet, kinds: Mapping[Pair, MatchKind]) -> dict[str, Co
         kind = kinds.get((p.a, p.b))
         out[p.label]["none" if kind is None else kind.name.lower()] += 1
     return dict(out)
-
-
-def wilson(part: int, whole: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of a share (Wilson 1927), by default of 95 %; (0, 1) of nothing."""
-    if not whole:
-        return 0.0, 1.0
-    share, square = part / whole, z * z / whole
-    center = (share + square / 2) / (1 + square)
-    half = z * math.sqrt(share * (1 - share) / whole + square / (4 * whole)) / (1 + square)
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def adjusted_rand(truth: Mapping[str, str], found: Mapping[str, str]) -> float:

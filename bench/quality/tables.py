@@ -11,6 +11,7 @@ from bench.quality.datasets import Dataset, LabelSet
 from bench.quality.finders import COMMON, COSINE, FINGERPRINTS, HAMMING, Found
 from bench.report import Cell, Grid, Part
 from dedup.model import MatchKind
+from dedup.tuning import wilson
 
 OURS: Final = "dedup"
 _KINDS: Final = (*(kind.name.lower() for kind in MatchKind if kind.value), "none")
@@ -73,7 +74,7 @@ def _decisions(labels: LabelSet, found: Mapping[str, Found]) -> Grid:
 def _per_10000(part_: int, whole: int) -> str:
     if not whole:
         return "-"
-    low, high = measures.wilson(part_, whole)
+    low, high = wilson(part_, whole)
     return f"{1e4 * part_ / whole:,.0f} ({1e4 * low:,.0f} to {1e4 * high:,.0f})"
 
 
