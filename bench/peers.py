@@ -41,10 +41,10 @@ def missing() -> list[str]:
     ]
 
 
-def word_shingles(article: Article) -> list[str]:
-    """The 5-word shingles of the body as users of these libraries make them: lower case, split at spaces."""
+def word_shingles(article: Article, size: int = SHINGLE) -> list[str]:
+    """The word shingles of the body as users of these libraries make them: lower case, split at spaces."""
     words = article.body.lower().split()
-    return [" ".join(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1))]
+    return [" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))]
 
 
 @cache
@@ -52,19 +52,19 @@ def _empty() -> datasketch.MinHash:
     return datasketch.MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=xxhash.xxh32_intdigest)
 
 
-def datasketch_signature(article: Article) -> datasketch.MinHash:
+def datasketch_signature(article: Article, size: int = SHINGLE) -> datasketch.MinHash:
     """Datasketch's fastest way: xxhash, one update_batch an article, permutations drawn once (as its ``bulk`` does)."""
     made = _empty().copy()
-    made.update_batch([shingle.encode() for shingle in word_shingles(article)])
+    made.update_batch([shingle.encode() for shingle in word_shingles(article, size)])
     return made
 
 
-def datasketch_index(socket_path: str | None = None) -> datasketch.MinHashLSH:
+def datasketch_index(socket_path: str | None = None, threshold: float = THRESHOLD) -> datasketch.MinHashLSH:
     """Datasketch's index, on a store or in memory."""
     config = None
     if socket_path is not None:
         config = {"type": "redis", "basename": b"peer", "redis": {"unix_socket_path": socket_path}}
-    return datasketch.MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS, storage_config=config)
+    return datasketch.MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, storage_config=config)
 
 
 def rensa_signature(article: Article, permutations: int = PERMUTATIONS) -> Any:

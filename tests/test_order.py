@@ -44,6 +44,21 @@ async def _batches(pipeline: Pipeline, name: str, articles: list[Article]) -> No
 WAYS = (_batches, _four_clients, _twice_over, _many_callers)
 
 
+async def _every_way(
+    pipeline: Pipeline, rng: random.Random, articles: list[Article], parameters: CollectionParameters
+) -> tuple[str, flow.State]:
+    """The state that every way and order of arriving settles to, and a collection in it."""
+    states = []
+    for way in (*WAYS, _batches):
+        rng.shuffle(articles)
+        name = f"ways-{uuid.uuid4().hex[:8]}"
+        await pipeline.create_collection(name, parameters)
+        await way(pipeline, name, articles)
+        states.append(await flow.state(pipeline, name))
+    assert all(state == states[0] for state in states[1:])
+    return name, states[0]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("count", "permutations"), [(2000, 4), (400, 15)])
@@ -82,16 +97,8 @@ async def test_few_landmarks_in_any_order_give_the_same_state(store_url: str, la
     articles = data.family(rng, "a", 60) + data.family(rng, "b", 12)
     pipeline = await flow.open_pipeline(store_url)
     try:
-        states = []
-        for way in (*WAYS, _batches):
-            rng.shuffle(articles)
-            name = f"few-{uuid.uuid4().hex[:8]}"
-            await pipeline.create_collection(name, CollectionParameters(landmarks=landmarks))
-            await way(pipeline, name, articles)
-            states.append(await flow.state(pipeline, name))
-            await pipeline.delete_collection(name)
-        assert states[0].matches
-        assert all(state == states[0] for state in states[1:])
+        _, state = await _every_way(pipeline, rng, articles, CollectionParameters(landmarks=landmarks))
+        assert state.matches
     finally:
         await pipeline.close()
 
@@ -122,14 +129,8 @@ async def test_one_posting_of_a_hot_list_makes_no_pair(store_url: str) -> None:
     ]
     pipeline = await flow.open_pipeline(store_url)
     try:
-        states = []
-        for way in WAYS:
-            rng.shuffle(articles)
-            name = f"phrase-{uuid.uuid4().hex[:8]}"
-            await way(pipeline, name, articles)
-            states.append(await flow.state(pipeline, name))
-        assert {(match.article, match.other) for match in states[0].matches} == {("q03", "q12")}
-        assert all(state == states[0] for state in states[1:])
+        name, state = await _every_way(pipeline, rng, articles, CollectionParameters())
+        assert {(match.article, match.other) for match in state.matches} == {("q03", "q12")}
         for gone in ("q12", "q11"):
             await pipeline.delete_article(name, gone)
         assert not (await flow.state(pipeline, name)).matches
@@ -160,16 +161,10 @@ async def test_a_notice_of_a_hundred_articles_is_nobodys_copy(store_url: str) ->
     articles[20:23] = copies
     pipeline = await flow.open_pipeline(store_url)
     try:
-        states = []
-        for way in WAYS:
-            rng.shuffle(articles)
-            name = f"notice-{uuid.uuid4().hex[:8]}"
-            await way(pipeline, name, articles)
-            states.append(await flow.state(pipeline, name))
-        assert {(match.article, match.other) for match in states[0].matches} == {
+        name, state = await _every_way(pipeline, rng, articles, CollectionParameters())
+        assert {(match.article, match.other) for match in state.matches} == {
             ("n020", "n021"), ("n020", "n022"), ("n021", "n022"),
         }  # fmt: skip
-        assert all(state == states[0] for state in states[1:])
         left = sorted((a for a in articles if int(a.id[1:]) % 2), key=lambda a: a.id)
         for article in articles:
             if article not in left:

@@ -808,7 +808,7 @@ def test_credits_of_the_seeds(labels: Path) -> None:
 def test_credits_of_the_five_real_articles() -> None:
     """The five real articles credit exactly the agencies that are expected, AFP first."""
     if not (SHARED / "seeds" / "articles.jsonl").exists():
-        pytest.skip("the real articles are not part of the project")
+        pytest.skip("the five real articles do not lie beside the repository")
     expected = json.loads((SHARED / "seeds" / "expected.json").read_text())
     members = []
     for line in (SHARED / "seeds" / "articles.jsonl").read_text().splitlines():

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-import datasketch
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
@@ -107,27 +106,20 @@ def _minhash(size: int, threshold: float) -> Finder:
     """Whatever datasketch's index answers, which is what its users get."""
 
     def find(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
-        index = datasketch.MinHashLSH(threshold=threshold, num_perm=peers.PERMUTATIONS)
-        empty = datasketch.MinHash(num_perm=peers.PERMUTATIONS, seed=1, hashfunc=xxhash.xxh32_intdigest)
+        index = peers.datasketch_index(threshold=threshold)
         for number, article in enumerate(articles):
-            words = article.body.lower().split()
-            made = empty.copy()
-            made.update_batch([s.encode() for s in _shingles(words, size)])
+            made = peers.datasketch_signature(article, size)
             yield from ((other, number) for other in index.query(made))
             index.insert(number, made)
 
     return _timed(find)
 
 
-def _shingles(words: Sequence[str], size: int) -> set[str]:
-    return {" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
-
-
 def _simhash(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
     """64 bits over 3-word shingles (Charikar 2002), every pair compared."""
     values = np.zeros(len(articles), np.uint64)
     for number, article in enumerate(articles):
-        hashes = [xxhash.xxh3_64_intdigest(s.encode()) for s in _shingles(article.body.lower().split(), 3)]
+        hashes = [xxhash.xxh3_64_intdigest(s.encode()) for s in set(peers.word_shingles(article, 3))]
         bits = np.unpackbits(np.array(hashes, "<u8").view(np.uint8).reshape(-1, 8), axis=1)
         values[number] = np.packbits(bits.mean(0) > 0.5).view("<u8")[0]
     for number in range(1, len(values)):

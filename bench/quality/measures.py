@@ -5,38 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from bench.quality.datasets import LabelSet
 from dedup.model import MatchKind
+from dedup.tuning import Scores
 
 Pair = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Counts of a decision by pairs, and what follows from them; None where nothing could be counted."""
-
-    right: int
-    wrong: int
-    missed: int
-    passed: int
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the pairs found that are copied."""
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the copied pairs that are found."""
-        return self.right / (self.right + self.missed) if self.right + self.missed else None
-
-    @property
-    def f1(self) -> float | None:
-        """Harmonic mean of both."""
-        total = 2 * self.right + self.wrong + self.missed
-        return 2 * self.right / total if self.right + self.missed and total else None
 
 
 def scores(labels: LabelSet, found: Collection[Pair]) -> Scores:

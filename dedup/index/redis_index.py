@@ -128,8 +128,7 @@ class RedisIndex:
 
     async def cut(self, cuts: Sequence[Cut]) -> None:
         """Remove edges of texts that lost their places as landmarks, and take these off the queue."""
-        for part in cuts_in_parts(cuts):
-            await self._run("cut", part)
+        await self.store.run_each("cut", [self.prefix], [(part,) for part in cuts_in_parts(cuts)])
 
     async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
         """Take a dead text out of its lists; what is left in them."""
@@ -152,6 +151,7 @@ class RedisIndex:
         calls = [
             (self._landmarks, *(value for q in part for value in (q.text, q.digest, q.postings)))
             for part in in_parts(questions)
+            if part
         ]
         answers = await self.store.run_each("lookup", [self.prefix], calls)
         return [
