@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -32,6 +33,10 @@ COMMON: Final = 500
 #: Fingerprints that two texts of a plain winnowing index have in common at least.
 FINGERPRINTS: Final = 3
 COSINE: Final = 0.5
+#: Jaccard similarity that bands are made for in the ablation: low enough that window minima do not imply them.
+BANDS: Final = 0.5
+#: Quotation marks; between letters an apostrophe is none.
+_MARKS: Final = re.compile(r"""["“”„‟«»‹›‚「」『』〝〞〟＂]|(?<!\w)['‘’]|['‘’](?!\w)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,13 @@ Finder = Callable[[Sequence[Article]], Found]
 
 
 def finders() -> dict[str, Finder]:
-    """All of them, the service first."""
+    """All of them: the service, the service without one of its parts or with one more, peers."""
+    default = CollectionParameters()
     found: dict[str, Finder] = {
-        "dedup": lambda articles: _ours(articles, CollectionParameters()),
-        "dedup, copies only": lambda articles: _ours(articles, CollectionParameters(profile="copies")),
+        "dedup": lambda articles: _ours(articles, default),
+        "dedup, resemblance only": lambda articles: _ours(articles, replace(default, profile="copies")),
+        "dedup, both channels": lambda articles: _ours(articles, replace(default, band_threshold=BANDS)),
+        "dedup, marks ignored": lambda articles: _ours(_unmarked(articles), default),
     }
     for size in (5, 2):
         for threshold in (0.3, 0.5, 0.8):
@@ -78,6 +86,11 @@ def _ours(articles: Sequence[Article], parameters: CollectionParameters) -> Foun
     kinds = {_ordered(*pair): kind for pair, kind in exported.kinds.items()}
     copied = {pair for pair, kind in kinds.items() if kind in COPY_KINDS}
     return Found(copied, exported.clusters, seconds, kinds, exported.stories)
+
+
+def _unmarked(articles: Sequence[Article]) -> list[Article]:
+    """The same words, none of them quoted."""
+    return [replace(article, body=_MARKS.sub(" ", article.body)) for article in articles]
 
 
 def _ordered(one: str, other: str) -> Pair:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.quality import measures
 from bench.quality.datasets import Dataset, LabelSet
-from bench.quality.finders import COMMON, COSINE, FINGERPRINTS, HAMMING, Found
+from bench.quality.finders import BANDS, COMMON, COSINE, FINGERPRINTS, HAMMING, Found
 from bench.report import Cell, Grid, Part
 from dedup.model import MatchKind
 from dedup.tuning import wilson
@@ -17,6 +17,8 @@ OURS: Final = "dedup"
 _KINDS: Final = (*(kind.name.lower() for kind in MatchKind if kind.value), "none")
 #: What the short names of the peers stand for.
 PEERS: Final = (
+    "dedup: passages, the default; resemblance only: bands of the signature, profile copies; both channels: with "
+    f"bands for J >= {BANDS} beside passages; marks ignored: the same words, none of them quoted; "
     "datasketch: MinHash LSH of k-word shingles, 128 permutations, pairs as its index answers; SimHash: 64 bits, "
     f"Hamming distance up to {HAMMING}; winnowing: {FINGERPRINTS} common fingerprints of 5-word shingles in windows "
     f"of 8, those of over {COMMON} texts left out; TF-IDF: cosine from {COSINE}; clusters of peers are components"
