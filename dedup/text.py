@@ -88,7 +88,8 @@ _DROPPED: Final = (
     (0xE0100, 0xE01EF),  # variation selectors of ideographs
 )
 _LETTER_FOLDS: Final = {0x064A: 0x06CC, 0x0649: 0x06CC, 0x0643: 0x06A9}
-_QUOTE_MARKS: Final = {
+#: Every quotation mark, with how it opens and closes.
+QUOTE_MARKS: Final = {
     '"': kernels.Q_STRAIGHT,
     "\N{FULLWIDTH QUOTATION MARK}": kernels.Q_STRAIGHT,
     "'": kernels.Q_APOSTROPHE,
@@ -202,7 +203,7 @@ def tables() -> CharacterTables:
             folded.extend(map(ord, form))
             if not form:  # Arabic vowels in presentation forms
                 kind[code] = kernels.K_IGNORED
-    for mark, q in _QUOTE_MARKS.items():
+    for mark, q in QUOTE_MARKS.items():
         quote[ord(mark)] = q
     letters = np.zeros(0x80, np.uint8)
     for ascii_code in np.flatnonzero(kind[:0x80] == kernels.K_WORD).tolist():

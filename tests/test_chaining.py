@@ -85,6 +85,10 @@ async def test_a_template_makes_no_cluster(pipeline: Pipeline, collection: str, 
     ]
     state = await _settle(pipeline, collection, _shuffled(articles, 6))
     assert _sizes(state)[0] == 1
+    if outlets == 1:
+        assert len(max(_components(state), key=len)) == 300
+    else:
+        assert not state.matches
 
 
 async def test_a_story_of_five_hundred_copies_is_one_cluster(pipeline: Pipeline, collection: str) -> None:

@@ -23,7 +23,7 @@ from bench.quality.measures import Pair
 from dedup import kernels
 from dedup.client import AsyncDedupClient
 from dedup.model import COPY_KINDS, Article, CollectionParameters, MatchKind
-from dedup.text import tokenize
+from dedup.text import QUOTE_MARKS, tokenize
 
 COLLECTION: Final = "quality"
 #: Bits that two SimHash values of near-duplicates differ in at most (Manku, Jain and Das Sarma, WWW 2007).
@@ -35,8 +35,10 @@ FINGERPRINTS: Final = 3
 COSINE: Final = 0.5
 #: Jaccard similarity that bands are made for in the ablation: low enough that window minima do not imply them.
 BANDS: Final = 0.5
-#: Quotation marks; between letters an apostrophe is none.
-_MARKS: Final = re.compile(r"""["“”„‟«»‹›‚「」『』〝〞〟＂]|(?<!\w)['‘’]|['‘’](?!\w)""")
+#: Quotation marks as the service knows them; between letters an apostrophe is none.
+_APOSTROPHES: Final = "'\N{FULLWIDTH APOSTROPHE}\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}"
+_OTHERS: Final = "".join(mark for mark in QUOTE_MARKS if mark not in _APOSTROPHES)
+_MARKS: Final = re.compile(rf"[{_OTHERS}]|(?<!\w)[{_APOSTROPHES}]|[{_APOSTROPHES}](?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
