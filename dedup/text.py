@@ -11,6 +11,8 @@ normal form:
 4. Arabic short vowels and tatweel, zero-width characters, soft hyphens and bidirectional controls vanish
    without breaking a word.
 
+Code of the page (:mod:`dedup.page_code`) is no word: it reads as spaces.
+
 Offsets are code points of the text as received, half-open. Control characters read as spaces.
 
 Quotation marks: a token is *quoted* when it stands inside a pair of marks. The state starts anew at every
@@ -33,8 +35,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from dedup import kernels
+from dedup.page_code import code_spans
 
-NORMALIZER_VERSION: Final = 1
+NORMALIZER_VERSION: Final = 2
 
 #: Bits of ``Tokens.flags``.
 HALF: Final = 1
@@ -343,6 +346,15 @@ def of_letters(
     )
 
 
+def _blanked(points: NDArray[np.uint32], spans: list[tuple[int, int]]) -> NDArray[np.uint32]:
+    """The code points with spaces in place of those of ``spans``; ends of lines stay."""
+    kept = points == ord("\n")
+    out = points.copy()
+    for start, end in spans:
+        out[start:end] = np.where(kept[start:end], ord("\n"), ord(" "))
+    return out
+
+
 def tokenize(headline: str, body: str) -> Tokens:
     r"""Tokens of ``headline + "\n" + body``.
 
@@ -360,6 +372,8 @@ def tokenize(headline: str, body: str) -> Tokens:
         text, begins, stops = _compose(text)
         points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         others, size, _ = kernels.beyond_ascii(points, t.fold_length, t.doubtful)
+    if code := code_spans(text):
+        points = _blanked(points, code)
     hashes, spans, flags, utf8, ahead = kernels.tokenize(
         points, others, size, len(headline), t.kind, t.quote, t.letters, t.fold_start, t.fold_length, t.folded
     )
