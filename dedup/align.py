@@ -3,7 +3,8 @@
 A passage is a maximal run of equal tokens of at least ``MINIMUM_WORDS`` words. Passages are found longest
 first (in words), ties by position in the first text, then in the second, and overlap in neither text. Time is linear in
 the lengths of the texts: of every 6-token seed at most ``kernels.OCCURRENCES`` places are looked at in either
-text, which only texts that repeat themselves dozens of times can tell.
+text, which only texts that repeat themselves dozens of times can tell, so all runs together are never longer than
+twice that many times both texts.
 
 One text is compared with many in one compiled call: its seeds are put into a table once, and each of the others is
 run over it. Which of the two is the first text of a pair changes no run, only the order in which runs are taken.
