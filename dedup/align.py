@@ -35,8 +35,9 @@ class Alignment(msgspec.Struct, frozen=True):
     ``rows`` (m, 3) ascend by start in a; ``row_units`` (m, 2) are the half words and quoted half words of each.
     *Quoted* is what stands inside quotation marks in at least one of the texts, ``longest_plain`` the longest run
     quoted in neither, ``spoken`` what is quoted in passages of at least the length asked for. ``agreed`` is quoted in
-    both, ``longest_run`` the longest run of what is not. ``common`` are the distinct shingles in both (0 where there
-    is no passage, unless asked for).
+    both, ``longest_run`` the longest run of what is not. ``common`` are the distinct shingles in both, ``trigrams``
+    the distinct runs of three tokens in both that are *plain*, quoted and unusable in neither (both 0 where there is
+    no passage, unless asked for).
     """
 
     shared: int
@@ -46,11 +47,12 @@ class Alignment(msgspec.Struct, frozen=True):
     agreed: int
     longest_run: int
     common: int
+    trigrams: int
     rows: NDArray[np.int32]
     row_units: NDArray[np.int32]
 
 
-_NOTHING: Final = Alignment(0, 0, 0, 0, 0, 0, 0, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
+_NOTHING: Final = Alignment(0, 0, 0, 0, 0, 0, 0, 0, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
 
 
 def to_units(tokens: Tokens, usable: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], int]:
@@ -96,14 +98,14 @@ def align(
         always_count,
     )
     found, at = [], 0
-    for shared, quoted, plain, spoken, agreed, longest, common, passages in measures.tolist():
+    for shared, quoted, plain, spoken, agreed, longest, common, trigrams, passages in measures.tolist():
         if passages:
             stop = at + passages
             lengths = (shared, quoted, plain, spoken, agreed, longest)
-            found.append(Alignment(*lengths, common, rows[at:stop], each[at:stop]))
+            found.append(Alignment(*lengths, common, trigrams, rows[at:stop], each[at:stop]))
             at = stop
-        elif common:
-            found.append(Alignment(0, 0, 0, 0, 0, 0, common, _NOTHING.rows, _NOTHING.row_units))
+        elif common or trigrams:
+            found.append(Alignment(0, 0, 0, 0, 0, 0, common, trigrams, _NOTHING.rows, _NOTHING.row_units))
         else:
             found.append(_NOTHING)
     return found

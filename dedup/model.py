@@ -286,6 +286,8 @@ class Rules:
     rewrite_half_run: int = 20
     quote_words: int = 12
     quote_passage: int = 8
+    rewrite_trigrams: int = 20
+    rewrite_trigram_share: float = 0.3
 
 
 #: The rules of a collection that has none of its own.

@@ -1,7 +1,7 @@
 """Rules proposed from labelled pairs: where a rewrite should begin for somebody's own news.
 
 Every pair is verified once, and what was measured is held against every combination of :data:`GRID`: an
-exhaustive search over where the two ways to be a REWRITE begin. EXACT, NEAR_DUPLICATE and EXCERPT are what
+exhaustive search over where the three ways to be a REWRITE begin. EXACT, NEAR_DUPLICATE and EXCERPT are what
 they are by default. The best F1 of *copied or not* wins; of equal ones the combination nearest to the
 defaults, by the sum of the absolute logarithms of the ratios.
 
@@ -37,6 +37,7 @@ GRID: Final[Mapping[str, tuple[float, ...]]] = {
     "rewrite_share": (0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
     "rewrite_run": (6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40),
     "rewrite_half": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.0),
+    "rewrite_trigram_share": (0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 1.0),
 }
 #: Fewer pairs than this of either label are too few to trust a proposal.
 ENOUGH_PAIRS: Final = 30
@@ -45,9 +46,9 @@ FOLDS: Final = 10
 _SHINGLE_SIZE: Final = 5
 _AT_ONCE: Final = 2048  # pairs held against the whole grid at a time: about 50 MB
 
-# Combinations of the first three rules, shape (combinations, 3), and values of the last, shape (halves, 1).
+# Combinations of the first three rules, shape (combinations, 3), and of the other two, shape (combinations, 2).
 _FIRST: Final = np.array(list(itertools.product(*list(GRID.values())[:3])), np.float64)
-_HALVES: Final = np.array(GRID["rewrite_half"], np.float64)[:, None]
+_OTHERS: Final = np.array(list(itertools.product(*list(GRID.values())[3:])), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Measures:
 
     ``covered`` are pairs that are copied whatever the rules of a rewrite say; ``plain`` and ``own`` the words
     shared and quoted in neither text, or in one at most, with the longest run of each; ``unquoted`` and
-    ``words`` those of the shorter text.
+    ``words`` those of the shorter text; ``trigrams`` how many are shared, ``fewer`` how many the text of fewer has.
     """
 
     copied: NDArray[np.bool_]
@@ -108,6 +109,8 @@ class Measures:
     own_run: NDArray[np.int64]
     unquoted: NDArray[np.int64]
     words: NDArray[np.int64]
+    trigrams: NDArray[np.int64]
+    fewer: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.copied)
@@ -151,9 +154,11 @@ def measure(pairs: Sequence[LabelledPair], articles: Mapping[str, Article]) -> M
                 found.longest_run,
                 short.unquoted_half_words,
                 short.half_words,
+                found.trigrams,
+                min(a.trigrams, b.trigrams),
             )
         )
-    columns = np.array(rows, np.int64).reshape(-1, 8).T
+    columns = np.array(rows, np.int64).reshape(-1, 10).T
     return Measures(columns[0] > 0, columns[1] > 0, *columns[2:])
 
 
@@ -174,7 +179,10 @@ def is_copied(measures: Measures, rules: Rules) -> NDArray[np.bool_]:
     half = (measures.own >= rules.rewrite_half * measures.words) & (
         measures.own_run >= 2 * rules.rewrite_half_run
     )
-    found: NDArray[np.bool_] = measures.covered | first | half
+    low = measures.trigrams >= np.maximum(
+        rules.rewrite_trigrams, rules.rewrite_trigram_share * measures.fewer
+    )
+    found: NDArray[np.bool_] = measures.covered | first | half | low
     return found
 
 
@@ -251,9 +259,10 @@ def _deal(copied: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.int64]
 
 
 def _found(measures: Measures, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many of the chosen pairs each combination finds, shape (first three rules, halves)."""
-    found = np.zeros((len(_FIRST), len(_HALVES)), np.int64)
+    """How many of the chosen pairs each combination finds, shape (first three rules, other two)."""
+    found = np.zeros((len(_FIRST), len(_OTHERS)), np.int64)
     words, share, run = (column[:, None] for column in _FIRST.T)
+    halves, shares = (column[:, None] for column in _OTHERS.T)
     members = np.flatnonzero(chosen)
     for start in range(0, len(members), _AT_ONCE):
         part = members[start : start + _AT_ONCE]
@@ -261,9 +270,11 @@ def _found(measures: Measures, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         first = (plain >= 2 * words) & (plain >= share * measures.unquoted[part])
         first &= measures.plain_run[part] >= 2 * run
         first |= measures.covered[part]
-        half = measures.own[part] >= _HALVES * measures.words[part]
-        half &= measures.own_run[part] >= 2 * DEFAULT_RULES.rewrite_half_run
-        missed = (~first).astype(np.float32) @ (~half).astype(np.float32).T
+        other = measures.own[part] >= halves * measures.words[part]
+        other &= measures.own_run[part] >= 2 * DEFAULT_RULES.rewrite_half_run
+        trigrams = measures.trigrams[part]
+        other |= (trigrams >= DEFAULT_RULES.rewrite_trigrams) & (trigrams >= shares * measures.fewer[part])
+        missed = (~first).astype(np.float32) @ (~other).astype(np.float32).T
         found += len(part) - missed.astype(np.int64)
     return found
 
@@ -273,26 +284,29 @@ def _best(found: NDArray[np.int64], copied: int) -> tuple[int, int]:
     wrong, right = found
     f1 = 2 * right / np.maximum(1, right + wrong + copied)
     distance = np.where(f1 == f1.max(), _DISTANCE, np.inf)
-    at = divmod(int(distance.argmin()), len(_HALVES))
+    at = divmod(int(distance.argmin()), len(_OTHERS))
     return at[0], at[1]
 
 
 def _rules(at: tuple[int, int]) -> Rules:
     words, share, run = _FIRST[at[0]].tolist()
+    half, trigram_share = _OTHERS[at[1]].tolist()
     return replace(
         DEFAULT_RULES,
         rewrite_words=int(words),
         rewrite_share=share,
         rewrite_run=int(run),
-        rewrite_half=float(_HALVES[at[1], 0]),
+        rewrite_half=half,
+        rewrite_trigram_share=trigram_share,
     )
 
 
 def _distances() -> NDArray[np.float64]:
-    """How far each combination is from the defaults, shape (first three rules, halves)."""
+    """How far each combination is from the defaults, shape (first three rules, other two)."""
     defaults = np.array([getattr(DEFAULT_RULES, name) for name in GRID], np.float64)
     first = np.abs(np.log(_FIRST / defaults[:3])).sum(axis=1)
-    distances: NDArray[np.float64] = first[:, None] + np.abs(np.log(_HALVES[:, 0] / defaults[3]))
+    others = np.abs(np.log(_OTHERS / defaults[3:])).sum(axis=1)
+    distances: NDArray[np.float64] = first[:, None] + others
     return distances.round(9)
 
 

@@ -117,6 +117,8 @@ class Measures:
     longest_not_quoted_in_both: int
     shorter_unquoted_half_words: int
     shorter_half_words: int
+    shared_trigrams: int
+    fewer_trigrams: int
     passages: tuple[OraclePassage, ...]
 
     @property
@@ -282,12 +284,10 @@ def compare(
     first, second = sorted((x, y), key=lambda article: article.id.encode())
     a, b = _tokens(first.text), _tokens(second.text)
     known = furniture_of or {}
-    passages = tile(
-        a,
-        b,
-        blocked=_furniture_mask(a, known.get(first.source, set())),
-        other_blocked=_furniture_mask(b, known.get(second.source, set())),
-    )
+    furniture_a = _furniture_mask(a, known.get(first.source, set()))
+    furniture_b = _furniture_mask(b, known.get(second.source, set()))
+    passages = tile(a, b, blocked=furniture_a, other_blocked=furniture_b)
+    trigrams_a, trigrams_b = _plain_trigrams(a, furniture_a), _plain_trigrams(b, furniture_b)
     shared = sum(p.half_words for p in passages)
     sets = shingles(a), shingles(b)
     union = len(sets[0] | sets[1])
@@ -311,8 +311,20 @@ def compare(
         longest_not_quoted_in_both=max((_longest(a, b, p, all) for p in passages), default=0),
         shorter_unquoted_half_words=sum(t.half_words for t in shorter if not t.quoted),
         shorter_half_words=half_words(shorter),
+        shared_trigrams=len(trigrams_a & trigrams_b) if passages else 0,
+        fewer_trigrams=min(len(trigrams_a), len(trigrams_b)),
         passages=tuple(passages),
     )
+
+
+def _plain_trigrams(tokens: Sequence[Token], is_furniture: Sequence[bool]) -> set[tuple[str, ...]]:
+    """Runs of three words none of which is quoted or furniture."""
+    plain = [not token.quoted and not left_out for token, left_out in zip(tokens, is_furniture, strict=True)]
+    return {
+        tuple(token.text for token in tokens[i : i + 3])
+        for i in range(len(tokens) - 2)
+        if all(plain[i : i + 3])
+    }
 
 
 def _longest(
@@ -342,6 +354,8 @@ def kind_of(
     rewrite_run: float = 10,
     rewrite_half: float = 0.5,
     rewrite_half_run: float = 20,
+    rewrite_trigrams: float = 20,
+    rewrite_trigram_share: float = 0.3,
     quote_words: float = 12,
 ) -> str | None:
     """The first kind that holds, as written in ``matches.jsonl``, or None for no match."""
@@ -363,6 +377,8 @@ def kind_of(
         m.shared_half_words - m.quoted_in_both_half_words >= rewrite_half * m.shorter_half_words
         and m.longest_not_quoted_in_both >= 2 * rewrite_half_run
     ):
+        return "rewrite"
+    if m.shared_trigrams >= max(rewrite_trigrams, rewrite_trigram_share * m.fewer_trigrams):
         return "rewrite"
     return "shared_quote" if m.quoted_in_long_passages >= 2 * quote_words else None
 

@@ -204,9 +204,7 @@ def test_comments_state_the_rules() -> None:
         default = re.search(r"Default ([\d.]+)\.\n", comment)
         assert default, name
         assert number(default[1]) == value, name
-        limits = (
-            "above 0 and up to 1" if isinstance(value, float) else f"1 to {collections._RULE_WORDS:,} words"
-        )
+        limits = "above 0 and up to 1" if isinstance(value, float) else f"1 to {collections._RULE_WORDS:,}"
         assert limits in comment.replace("\n  //", ""), name
 
 

@@ -131,7 +131,7 @@ def test_verification_is_linear(name: str, texts: tuple[str, str]) -> None:
     """The runs that alignment walks are no more than the stated constant times both texts, whatever repeats itself."""
     del name
     x, y = (comparable(tokenize("", text), b"", 5).units for text in texts)
-    keys, head, following = tiling._seed_table(tiling._seed_hashes(x))
+    keys, head, following = tiling._seed_table(tiling._shingles(x, tiling.SEED, tiling.BLOCKED))
     at, slots, meeting = tiling._meeting_seeds(y, keys, tiling._sieve(keys))
     runs, count = tiling._maximal_runs(
         x, y, at, slots, meeting, keys, head, following, True, 2 * MINIMUM_WORDS

@@ -89,7 +89,7 @@ def combinations(count: int) -> Iterator[tuple[tuple[int, int], Rules]]:
     """Combinations of the grid by their place in it."""
     rng = random.Random(3)
     for _ in range(count):
-        at = (rng.randrange(len(tuning._FIRST)), rng.randrange(len(tuning._HALVES)))
+        at = (rng.randrange(len(tuning._FIRST)), rng.randrange(len(tuning._OTHERS)))
         yield at, tuning._rules(at)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedup.model import MatchKind
+from dedup.model import MatchKind, Rules
 from dedup.text import HALF, QUOTED, tokenize
 from dedup.verify import ComparableText, comparable, to_passages, verify
 from tests import data, oracle
@@ -143,6 +143,20 @@ def test_half_of_a_text_is_copied_whatever_one_of_them_puts_between_marks() -> N
     )
     both = verify(ready("One", f"“{said}”\n{rest}"), ready("Two", f"{around}\n“{said}”"))
     assert both.kind is MatchKind.SHARED_QUOTE
+
+
+def test_a_text_with_every_sixth_word_exchanged_is_a_rewrite() -> None:
+    """Runs too short for passages, but for one: what tells it are runs of three words; quoted ones do not count."""
+    words = data.prose(random.Random(6), 150).split(" ")
+    edited = " ".join(word if i < 8 or i % 6 else f"other{i}" for i, word in enumerate(words))
+    found = verify(ready("", " ".join(words)), ready("", edited))
+    assert (found.kind, found.shared, found.longest_plain) == (MatchKind.REWRITE, 24, 24)
+    assert found.trigrams == 10 + 3 * 23
+    assert found.trigram_share == pytest.approx(found.trigrams / 148)
+    strict = Rules(rewrite_trigram_share=0.6)
+    assert verify(ready("", " ".join(words)), ready("", edited), strict).kind is None
+    quoted = verify(ready("", " ".join(words)), ready("", f"“{edited}”"))
+    assert (quoted.kind, quoted.trigrams) == (MatchKind.SHARED_QUOTE, 0)
 
 
 def test_furniture_is_no_evidence() -> None:

@@ -55,7 +55,7 @@ def run(
 
     Ingest creates a collection with default parameters where there is none; this command is for others. The
     rules say where the kinds of a match begin, in words or shares: covered, rewrite_words, rewrite_share,
-    rewrite_run, rewrite_half, rewrite_half_run, quote_words, quote_passage.
+    rewrite_run, rewrite_half, rewrite_half_run, quote_words, quote_passage, rewrite_trigrams, rewrite_trigram_share.
 
     Examples:
       dedup create wires

@@ -42,7 +42,16 @@ from dedup.kernels.marks import (
 from dedup.kernels.passages import mark, offsets
 from dedup.kernels.posting_lists import members, survey
 from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
-from dedup.kernels.tiling import BLOCKED, OCCURRENCES, SEED, compare, shingle_table, units_of
+from dedup.kernels.tiling import (
+    BLOCKED,
+    NOT_PLAIN,
+    OCCURRENCES,
+    SEED,
+    TRIGRAM,
+    compare,
+    shingle_table,
+    units_of,
+)
 from dedup.kernels.tokens import beyond_ascii, tokenize
 
 __all__ = [
@@ -55,6 +64,7 @@ __all__ = [
     "K_OTHER",
     "K_SPACE",
     "K_WORD",
+    "NOT_PLAIN",
     "OCCURRENCES",
     "Q_ANGLE_LEFT",
     "Q_ANGLE_RIGHT",
@@ -76,6 +86,7 @@ __all__ = [
     "Q_WHITE_CORNER_LEFT",
     "Q_WHITE_CORNER_RIGHT",
     "SEED",
+    "TRIGRAM",
     "band_keys",
     "beyond_ascii",
     "compare",

@@ -17,11 +17,15 @@ OCCURRENCES = 32
 #: A run of equal tokens shorter than this many tokens cannot be a passage.
 SEED = 6
 
+#: Length of the shingles that low-order evidence is made of.
+TRIGRAM = 3
+
 BLOCKED = 4
 _BLOCKED = np.uint64(BLOCKED)
+#: Bits of tokens that low-order evidence leaves out: quoted, or not to be part of a passage.
+NOT_PLAIN = np.uint64(BLOCKED | 2)
 _BITS = np.uint64(3)
 _NONE = np.uint64(0)
-_TOP = np.uint64(pow(int(POLY), SEED - 1, 1 << 64))
 
 
 @nb.njit(cache=True, nogil=True)
@@ -64,32 +68,43 @@ def _sieve(table):
 
 
 @nb.njit(cache=True, nogil=True)
-def _shingles(units, k):
-    """A hash of the k tokens from each position on, never 0."""
+def _shingles(units, k, barred):
+    """A hash of the k tokens from each position on, never 0; 0 where one of them has a bit that is ``barred``."""
     n = max(0, units.size - k + 1)
-    out = np.empty(n, np.uint64)
+    out = np.zeros(n, np.uint64)
     if n == 0:
         return out
-    top, s = np.uint64(1), np.uint64(0)
+    top, s, last_barred = np.uint64(1), np.uint64(0), -1
     for i in range(k - 1):
         top *= POLY
         s = s * POLY + (units[i] >> _BITS)
+        if units[i] & barred != _NONE:
+            last_barred = i
     for i in range(n):
-        s = s * POLY + (units[i + k - 1] >> _BITS)
-        h = mix(s)
-        out[i] = h if h != _NONE else np.uint64(1)
+        last = i + k - 1
+        s = s * POLY + (units[last] >> _BITS)
+        if units[last] & barred != _NONE:
+            last_barred = last
+        if last_barred < i:
+            h = mix(s)
+            out[i] = h if h != _NONE else np.uint64(1)
         s -= (units[i] >> _BITS) * top
     return out
 
 
 @nb.njit(cache=True, nogil=True)
-def shingle_table(units, k):
-    """The distinct k-shingles of a text in an open-addressing table (0: empty), and how many they are."""
-    every = _shingles(units, k)
+def shingle_table(units, k, barred=_NONE):
+    """The distinct k-shingles of a text in an open-addressing table (0: empty), and how many they are.
+
+    Those that hold a token with a bit that is ``barred`` are left out.
+    """
+    every = _shingles(units, k, barred)
     table = np.zeros(_slots(every.size), np.uint64)
     mask = np.uint64(table.size - 1)
     distinct = 0
     for s in every:
+        if s == _NONE:
+            continue
         slot = s & mask
         while table[slot] != _NONE and table[slot] != s:
             slot = (slot + np.uint64(1)) & mask
@@ -100,12 +115,12 @@ def shingle_table(units, k):
 
 
 @nb.njit(cache=True, nogil=True)
-def _common(table, sieve, stamps, stamp, units, k):
+def _common(table, sieve, stamps, stamp, units, k, barred):
     """How many distinct shingles of a text stand in a table; ``stamps`` remember which were counted."""
     mask = np.uint64(table.size - 1)
     found = 0
-    for s in _shingles(units, k):
-        if not sieve[_sieve_place(sieve, s)]:
+    for s in _shingles(units, k, barred):
+        if s == _NONE or not sieve[_sieve_place(sieve, s)]:
             continue
         slot = s & mask
         while table[slot] != _NONE and table[slot] != s:
@@ -114,31 +129,6 @@ def _common(table, sieve, stamps, stamp, units, k):
             stamps[slot] = stamp
             found += 1
     return found
-
-
-@nb.njit(cache=True, nogil=True)
-def _seed_hashes(units):
-    """A hash of the SEED tokens from each position on; 0 where one of them is blocked."""
-    n = max(0, units.size - SEED + 1)
-    out = np.zeros(n, np.uint64)
-    if n == 0:
-        return out
-    blocked = -1
-    s = np.uint64(0)
-    for i in range(SEED - 1):
-        s = s * POLY + (units[i] >> _BITS)
-        if units[i] & _BLOCKED != _NONE:
-            blocked = i
-    for i in range(n):
-        last = i + SEED - 1
-        s = s * POLY + (units[last] >> _BITS)
-        if units[last] & _BLOCKED != _NONE:
-            blocked = last
-        if blocked < i:
-            h = mix(s)
-            out[i] = h if h != _NONE else np.uint64(1)
-        s -= (units[i] >> _BITS) * _TOP
-    return out
 
 
 @nb.njit(cache=True, nogil=True)
@@ -194,7 +184,7 @@ def _grown(runs):
 @nb.njit(cache=True, nogil=True)
 def _meeting_seeds(y, keys, sieve):
     """The positions of a text whose seeds stand in a table, and their slots."""
-    seeds = _seed_hashes(y)
+    seeds = _shingles(y, SEED, _BLOCKED)
     at, slots = np.empty(seeds.size, np.int32), np.empty(seeds.size, np.int32)
     mask = np.uint64(keys.size - 1)
     count = 0
@@ -354,25 +344,33 @@ def _tiles(a, b, runs, count, least):
 
 
 @nb.njit(cache=True, nogil=True)
+def _counting(units, k, barred):
+    """A text's shingles made ready for :func:`_common`: table, stamps, sieve."""
+    table, _ = shingle_table(units, k, barred)
+    return table, np.full(table.size, -1, np.int32), _sieve(table)
+
+
+@nb.njit(cache=True, nogil=True)
 def compare(x, ys, bounds, x_first, least, quote_least, k, every):
     """One text against many: passages by greedy string tiling, and what they measure.
 
     ``ys`` are the units of all others, that of number c at ``bounds[c]:bounds[c + 1]``; ``x_first[c]`` tells that x is
     text a of the pair and the other text b. Shared shingles are counted where there is a passage, or
     for ``every`` pair.
-    Returns measures (pairs, 8), first six in half words: shared; quoted in either text; longest run quoted in neither;
+    Returns measures (pairs, 9), first six in half words: shared; quoted in either text; longest run quoted in neither;
     quoted in either, in passages of ``quote_least`` and more; quoted in both; longest run not quoted in both; then
-    distinct shingles in both, and passages. And of all passages, pair by pair, rows (start in a, start in b, length
-    in tokens) with each one's half words and those quoted in either text.
+    distinct shingles in both, those of ``TRIGRAM`` plain tokens in both, and passages. And of all passages, pair by
+    pair, rows (start in a, start in b, length in tokens) with each one's half words and those quoted in either text.
     """
     pairs = x_first.size
-    measures = np.zeros((pairs, 8), np.int64)
+    measures = np.zeros((pairs, 9), np.int64)
     rows = np.empty((max(16, 4 * pairs), 3), np.int32)
     each = np.empty((max(16, 4 * pairs), 2), np.int32)
     total = 0
-    keys, head, following = _seed_table(_seed_hashes(x))
+    keys, head, following = _seed_table(_shingles(x, SEED, _BLOCKED))
     sieve = _sieve(keys)
     table, stamps, table_sieve = np.zeros(0, np.uint64), np.zeros(0, np.int32), sieve
+    plain, plain_stamps, plain_sieve = table, stamps, sieve
     for c in range(pairs):
         y = ys[bounds[c] : bounds[c + 1]]
         at, slots, meeting = _meeting_seeds(y, keys, sieve)
@@ -387,12 +385,12 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
                 rows, each = _grown(rows), _grown(each)
             rows[total : total + n] = found
             measure(found, a, b, quote_least, each[total : total + n], measures[c])
-            measures[c, 7] = n
+            measures[c, 8] = n
             total += n
         if count > 0 or every:
             if table.size == 0:
-                table, _ = shingle_table(x, k)
-                table_sieve = _sieve(table)
-                stamps = np.full(table.size, -1, np.int32)
-            measures[c, 6] = _common(table, table_sieve, stamps, c, y, k)
+                table, stamps, table_sieve = _counting(x, k, _NONE)
+                plain, plain_stamps, plain_sieve = _counting(x, TRIGRAM, NOT_PLAIN)
+            measures[c, 6] = _common(table, table_sieve, stamps, c, y, k, _NONE)
+            measures[c, 7] = _common(plain, plain_sieve, plain_stamps, c, y, TRIGRAM, NOT_PLAIN)
     return measures, rows[:total].copy(), each[:total].copy()

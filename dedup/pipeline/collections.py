@@ -77,7 +77,7 @@ def _check_rules(rules: Rules) -> None:
                 message = f"{name} must be above 0 and up to 1, not {value}"
                 raise InvalidArgument(message, field=name, minimum=0, maximum=1)
         elif not 1 <= value <= _RULE_WORDS:
-            message = f"{name} must be from 1 to {_RULE_WORDS} words, not {value}"
+            message = f"{name} must be from 1 to {_RULE_WORDS}, not {value}"
             raise InvalidArgument(message, field=name, minimum=1, maximum=_RULE_WORDS)
 
 

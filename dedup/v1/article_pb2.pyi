@@ -42,10 +42,10 @@ class _MatchKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MatchKind.V
     """One stands inside the other, which has more: containment of at least 0.8 one way."""
     MATCH_KIND_REWRITE: _MatchKind.ValueType  # 4
     """Derived copy, rewritten, merged or extended: at least 20 shared words outside quotation marks, a tenth of the
-    shorter text's, and one run of 10.
+    shorter text's, and one run of 10. KindRules has two more ways.
     """
     MATCH_KIND_SHARED_QUOTE: _MatchKind.ValueType  # 5
-    """Independent prose around the same statement: at least 12 shared words inside quotation marks in both."""
+    """Independent prose around the same statement: at least 12 shared words inside quotation marks in one at least."""
 
 class MatchKind(_MatchKind, metaclass=_MatchKindEnumTypeWrapper):
     """How two texts are related; the first definition that holds."""
@@ -60,10 +60,10 @@ MATCH_KIND_EXCERPT: MatchKind.ValueType  # 3
 """One stands inside the other, which has more: containment of at least 0.8 one way."""
 MATCH_KIND_REWRITE: MatchKind.ValueType  # 4
 """Derived copy, rewritten, merged or extended: at least 20 shared words outside quotation marks, a tenth of the
-shorter text's, and one run of 10.
+shorter text's, and one run of 10. KindRules has two more ways.
 """
 MATCH_KIND_SHARED_QUOTE: MatchKind.ValueType  # 5
-"""Independent prose around the same statement: at least 12 shared words inside quotation marks in both."""
+"""Independent prose around the same statement: at least 12 shared words inside quotation marks in one at least."""
 Global___MatchKind: _TypeAlias = MatchKind  # noqa: Y015
 
 class _DecisionKind:

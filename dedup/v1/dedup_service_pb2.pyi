@@ -1475,6 +1475,8 @@ class KindRules(_message.Message):
     REWRITE_HALF_RUN_FIELD_NUMBER: _builtins.int
     QUOTE_WORDS_FIELD_NUMBER: _builtins.int
     QUOTE_PASSAGE_FIELD_NUMBER: _builtins.int
+    REWRITE_TRIGRAMS_FIELD_NUMBER: _builtins.int
+    REWRITE_TRIGRAM_SHARE_FIELD_NUMBER: _builtins.int
     covered: _builtins.float
     """Share of a text's words in passages from which on it is covered: both texts for NEAR_DUPLICATE, one of them for
     EXCERPT; above 0 and up to 1. Default 0.8.
@@ -1495,6 +1497,12 @@ class KindRules(_message.Message):
     """Least shared words of a SHARED_QUOTE that are quoted in at least one of the texts, 1 to 1,000 words. Default 12."""
     quote_passage: _builtins.int
     """Least length of the passages in which these are counted, 1 to 1,000 words. Default 8."""
+    rewrite_trigrams: _builtins.int
+    """The third way to be a REWRITE: least number of distinct runs of three words that stand in both texts and are quoted
+    in neither, 1 to 1,000. Default 20.
+    """
+    rewrite_trigram_share: _builtins.float
+    """Least share that these make up of those of the text that has fewer, above 0 and up to 1. Default 0.3."""
     def __init__(
         self,
         *,
@@ -1506,10 +1514,12 @@ class KindRules(_message.Message):
         rewrite_half_run: _builtins.int | None = ...,
         quote_words: _builtins.int | None = ...,
         quote_passage: _builtins.int | None = ...,
+        rewrite_trigrams: _builtins.int | None = ...,
+        rewrite_trigram_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "_quote_passage", b"_quote_passage", "_quote_words", b"_quote_words", "_rewrite_half", b"_rewrite_half", "_rewrite_half_run", b"_rewrite_half_run", "_rewrite_run", b"_rewrite_run", "_rewrite_share", b"_rewrite_share", "_rewrite_words", b"_rewrite_words", "covered", b"covered", "quote_passage", b"quote_passage", "quote_words", b"quote_words", "rewrite_half", b"rewrite_half", "rewrite_half_run", b"rewrite_half_run", "rewrite_run", b"rewrite_run", "rewrite_share", b"rewrite_share", "rewrite_words", b"rewrite_words"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "_quote_passage", b"_quote_passage", "_quote_words", b"_quote_words", "_rewrite_half", b"_rewrite_half", "_rewrite_half_run", b"_rewrite_half_run", "_rewrite_run", b"_rewrite_run", "_rewrite_share", b"_rewrite_share", "_rewrite_trigram_share", b"_rewrite_trigram_share", "_rewrite_trigrams", b"_rewrite_trigrams", "_rewrite_words", b"_rewrite_words", "covered", b"covered", "quote_passage", b"quote_passage", "quote_words", b"quote_words", "rewrite_half", b"rewrite_half", "rewrite_half_run", b"rewrite_half_run", "rewrite_run", b"rewrite_run", "rewrite_share", b"rewrite_share", "rewrite_trigram_share", b"rewrite_trigram_share", "rewrite_trigrams", b"rewrite_trigrams", "rewrite_words", b"rewrite_words"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "_quote_passage", b"_quote_passage", "_quote_words", b"_quote_words", "_rewrite_half", b"_rewrite_half", "_rewrite_half_run", b"_rewrite_half_run", "_rewrite_run", b"_rewrite_run", "_rewrite_share", b"_rewrite_share", "_rewrite_words", b"_rewrite_words", "covered", b"covered", "quote_passage", b"quote_passage", "quote_words", b"quote_words", "rewrite_half", b"rewrite_half", "rewrite_half_run", b"rewrite_half_run", "rewrite_run", b"rewrite_run", "rewrite_share", b"rewrite_share", "rewrite_words", b"rewrite_words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "_quote_passage", b"_quote_passage", "_quote_words", b"_quote_words", "_rewrite_half", b"_rewrite_half", "_rewrite_half_run", b"_rewrite_half_run", "_rewrite_run", b"_rewrite_run", "_rewrite_share", b"_rewrite_share", "_rewrite_trigram_share", b"_rewrite_trigram_share", "_rewrite_trigrams", b"_rewrite_trigrams", "_rewrite_words", b"_rewrite_words", "covered", b"covered", "quote_passage", b"quote_passage", "quote_words", b"quote_words", "rewrite_half", b"rewrite_half", "rewrite_half_run", b"rewrite_half_run", "rewrite_run", b"rewrite_run", "rewrite_share", b"rewrite_share", "rewrite_trigram_share", b"rewrite_trigram_share", "rewrite_trigrams", b"rewrite_trigrams", "rewrite_words", b"rewrite_words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__covered: _TypeAlias = _typing.Literal["covered"]  # noqa: Y015
     _WhichOneofArgType__covered: _TypeAlias = _typing.Literal["_covered", b"_covered"]  # noqa: Y015
@@ -1525,6 +1535,10 @@ class KindRules(_message.Message):
     _WhichOneofArgType__rewrite_run: _TypeAlias = _typing.Literal["_rewrite_run", b"_rewrite_run"]  # noqa: Y015
     _WhichOneofReturnType__rewrite_share: _TypeAlias = _typing.Literal["rewrite_share"]  # noqa: Y015
     _WhichOneofArgType__rewrite_share: _TypeAlias = _typing.Literal["_rewrite_share", b"_rewrite_share"]  # noqa: Y015
+    _WhichOneofReturnType__rewrite_trigram_share: _TypeAlias = _typing.Literal["rewrite_trigram_share"]  # noqa: Y015
+    _WhichOneofArgType__rewrite_trigram_share: _TypeAlias = _typing.Literal["_rewrite_trigram_share", b"_rewrite_trigram_share"]  # noqa: Y015
+    _WhichOneofReturnType__rewrite_trigrams: _TypeAlias = _typing.Literal["rewrite_trigrams"]  # noqa: Y015
+    _WhichOneofArgType__rewrite_trigrams: _TypeAlias = _typing.Literal["_rewrite_trigrams", b"_rewrite_trigrams"]  # noqa: Y015
     _WhichOneofReturnType__rewrite_words: _TypeAlias = _typing.Literal["rewrite_words"]  # noqa: Y015
     _WhichOneofArgType__rewrite_words: _TypeAlias = _typing.Literal["_rewrite_words", b"_rewrite_words"]  # noqa: Y015
     @_typing.overload
@@ -1541,6 +1555,10 @@ class KindRules(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_run) -> _WhichOneofReturnType__rewrite_run | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_share) -> _WhichOneofReturnType__rewrite_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_trigram_share) -> _WhichOneofReturnType__rewrite_trigram_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_trigrams) -> _WhichOneofReturnType__rewrite_trigrams | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rewrite_words) -> _WhichOneofReturnType__rewrite_words | None: ...
 
