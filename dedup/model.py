@@ -107,7 +107,8 @@ class Match(msgspec.Struct, frozen=True):
     """A verified relation of ``article`` to ``other``, measured exactly.
 
     ``jaccard`` is over sets of 5-word shingles; ``containment`` the share of the words of ``article`` that
-    stand in passages, ``other_containment`` that of ``other``; all in [0, 1].
+    stand in passages, ``other_containment`` that of ``other``; ``probability`` that of being copy, see
+    :mod:`dedup.probability`; all in [0, 1].
     """
 
     article: str
@@ -121,6 +122,7 @@ class Match(msgspec.Struct, frozen=True):
     longest_unquoted_run: int
     passages: tuple[Passage, ...] = ()
     other_carriers: tuple[str, ...] = ()  # other articles with the text of ``other``
+    probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from dedup import kernels
 from dedup.align import Alignment, align, to_units
 from dedup.model import DEFAULT_RULES, Match, MatchKind, Passage, Rules
+from dedup.probability import probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -259,6 +260,9 @@ def to_match(
         longest_unquoted_run=evidence.longest_plain // 2,
         passages=to_passages(evidence, own.tokens, other.tokens, own_first=own_first),
         other_carriers=carriers,
+        probability=probability(
+            evidence.kind, (evidence.shared - evidence.quoted) / 2, evidence.trigram_share
+        ),
     )
 
 

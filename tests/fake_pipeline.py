@@ -49,7 +49,7 @@ STATUS_COUNTS = (7, 6, 5, 4, 3, 2, 1_048_576)
 
 def made_match(article: str, other: str = "wire/1 é") -> Match:
     """A match with every field filled."""
-    return Match(article, other, MatchKind.REWRITE, 0.043, 0.41, 0.52, 23, 13, 10, PASSAGES)
+    return Match(article, other, MatchKind.REWRITE, 0.043, 0.41, 0.52, 23, 13, 10, PASSAGES, (), 0.63)
 
 
 def made_cluster(cluster_id: str = "c 1") -> Cluster:

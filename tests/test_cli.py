@@ -209,9 +209,10 @@ def test_export_writes_the_format(ferry: Cli, tmp_path: Path) -> None:
     for match in matches:
         assert list(match) == [
             "article", "other", "kind", "jaccard", "containment", "other_containment", "shared_words",
-            "quoted_words", "passages",
+            "quoted_words", "probability", "passages",
         ]  # fmt: skip
         assert match["kind"] in {"exact", "near_duplicate", "excerpt", "rewrite", "shared_quote"}
+        assert 0 < match["probability"] < 1
         assert match["shared_words"] == sum(passage["words"] for passage in match["passages"])
         for passage in match["passages"]:
             assert list(passage) == ["start", "end", "other_start", "other_end", "words", "quoted"]

@@ -326,7 +326,18 @@ def test_articles_are_read_as_they_were_sent(article: model.Article) -> None:
 def test_messages_of_the_contract_are_all_covered() -> None:
     """No message has a field that conversion leaves unset: made from full values, every field is set."""
     match = model.Match(
-        "a", "b", model.MatchKind.REWRITE, 0.1, 0.2, 0.3, 1, 1, 1, (model.Passage(1, 2, 3, 4, 5, 6),), ("c",)
+        "a",
+        "b",
+        model.MatchKind.REWRITE,
+        0.1,
+        0.2,
+        0.3,
+        1,
+        1,
+        1,
+        (model.Passage(1, 2, 3, 4, 5, 6),),
+        ("c",),
+        0.9,
     )
     cluster = model.Cluster(
         "c", 1, 2, "a", "why", "a", 1.0, settled=True, story="s", linked=("d",),

@@ -425,9 +425,10 @@ def test_export_lines() -> None:
         quoted_words=3,
         longest_unquoted_run=20,
         passages=(Passage(1, 9, 2, 10, 40, 3),),
+        probability=0.75,
     )
     assert to_line(match_fields(match)) == (
         '{"article":"a","other":"b","kind":"near_duplicate","jaccard":0.333333,"containment":1.0,'
-        '"other_containment":0.3,"shared_words":40,"quoted_words":3,"passages":[{"start":1,"end":9,'
+        '"other_containment":0.3,"shared_words":40,"quoted_words":3,"probability":0.75,"passages":[{"start":1,"end":9,'
         '"other_start":2,"other_end":10,"words":40,"quoted":3}]}'
     )

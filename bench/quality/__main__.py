@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import processes, report
-from bench.quality import adapters, datasets, tables
+from bench.quality import adapters, calibration, datasets, tables
 from bench.quality.corpus_files import CorpusError
 from bench.quality.finders import finders
 
@@ -35,6 +35,7 @@ def main(
     console = Console()
     console.width = max(console.width, 120)
     parts: list[report.Part] = []
+    seen: list[datasets.Dataset] = []
     given = [_published(each) for each in corpus or []]
     for loaded in (*given, *datasets.load(data)):
         if isinstance(loaded, str):
@@ -46,9 +47,14 @@ def main(
                 if not ours or name == tables.OURS:
                     console.print(f"[dim]{loaded.name}: {name}[/dim]", highlight=False)
                     found[name] = find(loaded.articles)
+            seen.append(loaded)
             parts.append(tables.part(loaded, found))
             report.print_part(parts[-1], console)
             console.print(f"{loaded.name}: {time.perf_counter() - started:.0f} s", highlight=False)
+    calibrated = calibration.part(seen)
+    if calibrated is not None:
+        parts.append(calibrated)
+        report.print_part(calibrated, console)
     path = report.write(parts, {"machine": report.machine(2)}, output)
     console.print(f"\nresults: {path}", highlight=False)
 

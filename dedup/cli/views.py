@@ -43,7 +43,8 @@ def measures_text(match: Match | None) -> str:
     return (
         f"{kind_text(match.kind)} · {percent(match.containment)} and {percent(match.other_containment)} covered · "
         f"{match.shared_words} words shared, {match.quoted_words} quoted, "
-        f"{match.longest_unquoted_run} in a row unquoted · Jaccard {match.jaccard:.3f}"
+        f"{match.longest_unquoted_run} in a row unquoted · Jaccard {match.jaccard:.3f} · "
+        f"copy with a probability of {match.probability:.2f}"
     )
 
 

@@ -104,6 +104,7 @@ def match(value: model.Match, names: Namer) -> article_pb2.Match:
         quoted_words=value.quoted_words,
         longest_unquoted_run=value.longest_unquoted_run,
         other_carriers=[names.article(each) for each in value.other_carriers],
+        probability=value.probability,
     )
     _add_passages(value.passages, message.passages)
     return message

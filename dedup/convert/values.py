@@ -78,6 +78,7 @@ def match(message: article_pb2.Match) -> model.Match:
         longest_unquoted_run=message.longest_unquoted_run,
         passages=_passages(message.passages),
         other_carriers=tuple(map(last_id, message.other_carriers)),
+        probability=message.probability,
     )
 
 

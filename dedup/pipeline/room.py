@@ -20,6 +20,7 @@ from dedup.pipeline.clusters import (
     representative,
 )
 from dedup.pipeline.matching import Verified
+from dedup.probability import EXACT
 from dedup.verify import ComparableText, to_match, verify
 
 if TYPE_CHECKING:
@@ -356,8 +357,9 @@ class Room:
         other = await self.matcher.text_of(node)
         rest = tuple(names[c.number] for c in siblings[1 : MOST_CARRIERS + 1])
         if other is None:
+            words = own.half_words // 2
             return Match(
-                name, names[first.number], MatchKind.EXACT, 1.0, 1.0, 1.0, own.half_words // 2, 0, 0, (), rest
+                name, names[first.number], MatchKind.EXACT, 1.0, 1.0, 1.0, words, 0, 0, (), rest, EXACT
             )
         ahead = name.encode() < names[first.number].encode()
         a, b = (own, other) if ahead else (other, own)

@@ -43,6 +43,7 @@ def match_fields(match: Match) -> dict[str, object]:
         "other_containment": share(match.other_containment),
         "shared_words": match.shared_words,
         "quoted_words": match.quoted_words,
+        "probability": share(match.probability),
         "passages": [passage_fields(passage) for passage in match.passages],
     }
 

@@ -380,6 +380,7 @@ class Match(_message.Message):
     LONGEST_UNQUOTED_RUN_FIELD_NUMBER: _builtins.int
     PASSAGES_FIELD_NUMBER: _builtins.int
     OTHER_CARRIERS_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
     article: _builtins.str
     """Name of the article asked about; empty if it was given without an id."""
     other: _builtins.str
@@ -400,6 +401,10 @@ class Match(_message.Message):
     """Those of them that stand inside quotation marks in at least one of the texts."""
     longest_unquoted_run: _builtins.int
     """Words in the longest run of a passage that stands inside quotation marks in neither text."""
+    probability: _builtins.float
+    """Probability that this is copy: one made from the other, or both from the same. Estimated from the unquoted words and
+    word trigrams in common, calibrated on pairs that people and readers labelled; in (0, 1).
+    """
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Passage]:
         """The passages, ordered by `start`."""
@@ -422,10 +427,11 @@ class Match(_message.Message):
         longest_unquoted_run: _builtins.int = ...,
         passages: _abc.Iterable[Global___Passage] | None = ...,
         other_carriers: _abc.Iterable[_builtins.str] | None = ...,
+        probability: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "containment", b"containment", "jaccard", b"jaccard", "kind", b"kind", "longest_unquoted_run", b"longest_unquoted_run", "other", b"other", "other_carriers", b"other_carriers", "other_containment", b"other_containment", "passages", b"passages", "quoted_words", b"quoted_words", "shared_words", b"shared_words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "containment", b"containment", "jaccard", b"jaccard", "kind", b"kind", "longest_unquoted_run", b"longest_unquoted_run", "other", b"other", "other_carriers", b"other_carriers", "other_containment", b"other_containment", "passages", b"passages", "probability", b"probability", "quoted_words", b"quoted_words", "shared_words", b"shared_words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
