@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from bench.quality import datasets, measures
-from bench.quality.datasets import LabelSet, pair
-from dedup.model import MatchKind
+from bench.quality import datasets, measures, slices, targets
+from bench.quality.datasets import Dataset, LabelSet, pair
+from bench.quality.finders import Found
+from dedup.model import Article, MatchKind
 from dedup.tuning import wilson
 from tests import data
 
@@ -76,3 +78,62 @@ def test_data_sets_name_articles_that_they_have() -> None:
             assert labels.copied | labels.independent
         assert set(each.clusters) <= ids
         assert set(each.stories) <= ids
+
+
+def test_weighted_f1() -> None:
+    """Two of three, and three of five, told right: F1 of 2/3 * 2 and so on, weighted by three and five."""
+    counts = np.array([[2, 1], [2, 3]])
+    expected = (3 * (2 * 2 / (3 + 4)) + 5 * (2 * 3 / (5 + 4))) / 8
+    assert targets._weighted_f1(counts) == pytest.approx(expected)
+    assert targets._weighted_f1(np.diag([4, 9])) == 1.0
+
+
+def test_thresholds_are_cross_validated() -> None:
+    """Classes that a measure tells apart are told; of labels by chance nothing is learned that is not in the fold."""
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 3, 300)
+    assert targets._crossed(truth + rng.random(300) * 0.9, truth, 3) > 0.98
+    assert targets._crossed(rng.random(300), truth, 3) < 0.45
+
+
+def test_targets_are_held_against_what_was_found() -> None:
+    """A copy that was found, a quotation taken for copy, one event in one cluster, and a peer that is better."""
+    silver = LabelSet(
+        "silver",
+        "silver",
+        (pair("a", "b", "copy"), pair("a", "c", "quotes")),
+        frozenset({"copy"}),
+        frozenset({"quotes"}),
+    )
+    event = LabelSet(
+        "same event", "silver", (pair("c", "d", "same_event"),), frozenset(), frozenset({"same_event"})
+    )
+    articles = tuple(Article(name, body=name) for name in "abcd")
+    kinds = {("a", "b"): MatchKind.REWRITE, ("a", "c"): MatchKind.REWRITE}
+    ours = Found(set(kinds), {"c": "one", "d": "one"}, 0.0, kinds)
+    peer = Found({("a", "b")}, {}, 0.0)
+    found = targets.part([(Dataset("made up", articles, (silver, event)), {"dedup": ours, "peer": peer})])
+    assert found is not None
+    held = {row[0]: row[3] for row in found.grids[0].rows}
+    assert held == {
+        "made up: silver copy, found as such": "yes",
+        "made up: silver quotes, found as such": "NO",
+        "made up: pairs of one event in one cluster": "NO",
+        "made up: silver: F1 beyond that of the best peer (1.000)": "NO",
+    }
+    assert found.notes == ("1 of 4 targets are reached",)
+
+
+def test_scripts_and_lengths() -> None:
+    """Texts are sliced by the script of most letters and by the shorter body; errors are counted by label."""
+    assert [slices.script(text) for text in ("Ein Satz", "Это текст", "یہ متن ہے", "这是中文", "12")] == [
+        "Latin", "Cyrillic", "Arabic", "Cjk", "none",
+    ]  # fmt: skip
+    long, short = Article("a", body="word " * 400), Article("b", body="word " * 99)
+    assert slices.length(long, short) == "0 to 99 words"
+    assert slices.length(long, long) == "300 words and more"
+    articles = {"a": long, "b": short, "c": long, "d": short}
+    kept = Found({("a", "d")}, {}, 0.0)
+    rows = {str(row[0]): row[1:] for row in slices.grid(LABELS, articles, kept).rows}
+    assert [rows["Latin"][n] for n in (0, 1, 3, 4)] == [2, 2, 1, 1]
+    assert [rows["300 words and more"][n] for n in (0, 1, 3, 4)] == [1, 1, 0, 0]

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from bench import processes, report
-from bench.quality import adapters, calibration, datasets, tables
+from bench.quality import adapters, calibration, datasets, tables, targets
 from bench.quality.corpus_files import CorpusError
-from bench.quality.finders import finders
+from bench.quality.finders import Found, finders
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -35,7 +35,7 @@ def main(
     console = Console()
     console.width = max(console.width, 120)
     parts: list[report.Part] = []
-    seen: list[datasets.Dataset] = []
+    seen: list[tuple[datasets.Dataset, dict[str, Found]]] = []
     given = [_published(each) for each in corpus or []]
     for loaded in (*given, *datasets.load(data)):
         if isinstance(loaded, str):
@@ -47,14 +47,14 @@ def main(
                 if not ours or name == tables.OURS:
                     console.print(f"[dim]{loaded.name}: {name}[/dim]", highlight=False)
                     found[name] = find(loaded.articles)
-            seen.append(loaded)
+            seen.append((loaded, found))
             parts.append(tables.part(loaded, found))
             report.print_part(parts[-1], console)
             console.print(f"{loaded.name}: {time.perf_counter() - started:.0f} s", highlight=False)
-    calibrated = calibration.part(seen)
-    if calibrated is not None:
-        parts.append(calibrated)
-        report.print_part(calibrated, console)
+    for over_all in (calibration.part([data for data, _ in seen]), targets.part(seen)):
+        if over_all is not None:
+            parts.append(over_all)
+            report.print_part(over_all, console)
     path = report.write(parts, {"machine": report.machine(2)}, output)
     console.print(f"\nresults: {path}", highlight=False)
 

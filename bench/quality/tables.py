@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from bench.quality import measures
+from bench.quality import measures, slices
 from bench.quality.datasets import Dataset, LabelSet
 from bench.quality.finders import BANDS, COMMON, COSINE, FINGERPRINTS, HAMMING, Found
 from bench.report import Cell, Grid, Part
@@ -30,10 +30,12 @@ SUPPRESSED: Final = frozenset({MatchKind.EXACT, MatchKind.NEAR_DUPLICATE, MatchK
 def part(data: Dataset, found: Mapping[str, Found]) -> Part:
     """All tables of one data set."""
     grids: list[Grid] = []
+    articles = {article.id: article for article in data.articles}
     for labels in data.labels:
         if labels.copied:
             grids.append(_pairs(labels, found))
-            grids += [_decisions(labels, found)] if labels.independent else []
+        if labels.copied and labels.independent:
+            grids += [_decisions(labels, found), slices.grid(labels, articles, found[OURS])]
         grids.append(_classes(labels, found))
         grids.append(_kinds(labels, found[OURS]))
     grids += [_groups(what, truth, found) for what, truth in _truths(data)]
