@@ -143,7 +143,7 @@ def _diagonal(labels: LabelSet, ours: Found) -> float:
 
 
 def _derivation(data: Dataset, labels: LabelSet) -> Iterator[Aim]:
-    """What the measures of a pair tell of how it was labelled, thresholds chosen on nine folds and tried on the tenth."""
+    """What the measures of a pair tell of how it was labelled, thresholds chosen on nine folds, tried on the tenth."""
     articles = {article.id: article for article in data.articles}
     pairs = [LabelledPair(p.a, p.b, p.label in labels.copied) for p in labels.pairs]
     measured = tuning.measure(pairs, articles)
