@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from bench.quality import datasets, measures, slices, targets
+from bench.quality import datasets, measures, rarity, slices, targets
 from bench.quality.datasets import Dataset, LabelSet, pair
 from bench.quality.finders import Found
 from dedup.model import Article, MatchKind
@@ -137,3 +140,20 @@ def test_scripts_and_lengths() -> None:
     rows = {str(row[0]): row[1:] for row in slices.grid(LABELS, articles, kept).rows}
     assert [rows["Latin"][n] for n in (0, 1, 3, 4)] == [2, 2, 1, 1]
     assert [rows["300 words and more"][n] for n in (0, 1, 3, 4)] == [1, 1, 0, 0]
+
+
+def test_rare_trigrams_weigh_more() -> None:
+    """Two reports share what sixty others have too, two others as much that nobody else has: only these stay."""
+    rng = random.Random(8)
+    stock, rare = data.prose(rng, 60).split(" "), data.prose(rng, 60).split(" ")
+
+    def report(name: str, shared: list[str]) -> Article:
+        edited = " ".join(word if i % 5 else f"{name}{i}" for i, word in enumerate(shared))
+        return Article(name, body=f"{data.prose(rng, 100)} {edited}")
+
+    articles = [report(f"s{n}", stock) for n in range(60)] + [report(f"r{n}", rare) for n in range(2)]
+    found = {("r0", "r1"): MatchKind.REWRITE, ("s0", "s1"): MatchKind.REWRITE, ("r0", "s0"): MatchKind.EXACT}
+    kept = rarity.weighed(
+        articles, found, replace(rarity.RUNS_ALONE, rewrite_trigrams=20, rewrite_trigram_share=0.1)
+    )
+    assert kept == {("r0", "r1"): MatchKind.REWRITE, ("r0", "s0"): MatchKind.EXACT}

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from bench import load, peers
 from bench.processes import fresh_stack
+from bench.quality import rarity
 from bench.quality.measures import Pair
 from dedup import kernels
 from dedup.client import AsyncDedupClient
@@ -63,6 +64,8 @@ def finders() -> dict[str, Finder]:
         "dedup, resemblance only": lambda articles: _ours(articles, replace(default, profile="copies")),
         "dedup, both channels": lambda articles: _ours(articles, replace(default, band_threshold=BANDS)),
         "dedup, marks ignored": lambda articles: _ours(_unmarked(articles), default),
+        "dedup, runs alone": lambda articles: _ours(articles, replace(default, rules=rarity.RUNS_ALONE)),
+        "dedup, rarity weights": _by_rarity,
     }
     for size in (5, 2):
         for threshold in (0.3, 0.5, 0.8):
@@ -88,6 +91,14 @@ def _ours(articles: Sequence[Article], parameters: CollectionParameters) -> Foun
     kinds = {_ordered(*pair): kind for pair, kind in exported.kinds.items()}
     copied = {pair for pair, kind in kinds.items() if kind in COPY_KINDS}
     return Found(copied, exported.clusters, seconds, kinds, exported.stories)
+
+
+def _by_rarity(articles: Sequence[Article]) -> Found:
+    """The service with trigrams weighted by their rarity among these articles; clusters are those of the service."""
+    loose = _ours(articles, replace(CollectionParameters(), rules=rarity.LOOSE))
+    kinds = rarity.weighed(articles, loose.kinds or {})
+    copied = {pair for pair, kind in kinds.items() if kind in COPY_KINDS}
+    return replace(loose, pairs=copied, kinds=kinds)
 
 
 def _unmarked(articles: Sequence[Article]) -> list[Article]:

@@ -19,6 +19,7 @@ _KINDS: Final = (*(kind.name.lower() for kind in MatchKind if kind.value), "none
 PEERS: Final = (
     "dedup: passages, the default; resemblance only: bands of the signature, profile copies; both channels: with "
     f"bands for J >= {BANDS} beside passages; marks ignored: the same words, none of them quoted; "
+    "runs alone: without word trigrams; rarity weights: trigrams weighted by how rare they are among these articles; "
     "datasketch: MinHash LSH of k-word shingles, 128 permutations, pairs as its index answers; SimHash: 64 bits, "
     f"Hamming distance up to {HAMMING}; winnowing: {FINGERPRINTS} common fingerprints of 5-word shingles in windows "
     f"of 8, those of over {COMMON} texts left out; TF-IDF: cosine from {COSINE}; clusters of peers are components"
