@@ -7,8 +7,10 @@ Edges are the truth, clusters are settled from them, by a procedure that depends
    other reasons than copying.
 2. Edges are taken strongest first: kind, then shared unquoted words, then the digests of the two texts.
 3. ``NEAR_DUPLICATE`` always joins. Anything weaker must pass a merge test, so that it may attach an article
-   but not weld families: of either side at least half of the members, or ``support`` of them, must have an edge
-   to the other side. An article contained whole in a text that its cluster holds well attaches without it.
+   but not weld families: of either side more than half of the members, or ``support`` of them, must have an edge
+   to the other side; exactly half of them only where ``thin_share`` of each stands in its own side too, so that a
+   round-up that has a paragraph of many stories joins no two of them. An article contained whole in a text that its
+   cluster holds well attaches without the test.
 4. Passes repeat until none joins anything.
 
 What shared copied text but was not joined is *linked*. A *story* groups two or more clusters by copy and
@@ -79,6 +81,7 @@ class SettlingRules:
     own_share: float = 0.8
     support: int = 8
     hub_share: float = 0.3
+    thin_share: float = 0.15
     covered: float = 0.8
     story_span: float = 3 * 86400.0
 
@@ -182,9 +185,17 @@ class _Grouping:
         size_x, size_y = len(self.members[x]), len(self.members[y])
         if size_x == size_y == 1:
             return True
-        if size_y == 1 and edge.b_containment >= self.rules.covered and self._held(edge.a):
+        if (
+            size_y == 1
+            and edge.b_containment >= self.rules.covered
+            and self._held(edge.a, self.rules.hub_share)
+        ):
             return True
-        if size_x == 1 and edge.a_containment >= self.rules.covered and self._held(edge.b):
+        if (
+            size_x == 1
+            and edge.a_containment >= self.rules.covered
+            and self._held(edge.b, self.rules.hub_share)
+        ):
             return True
         attempt = (x, y, size_x, size_y) if x < y else (y, x, size_y, size_x)
         if attempt in tried:
@@ -192,12 +203,12 @@ class _Grouping:
         tried.add(attempt)
         return self._supported(x, y)
 
-    def _held(self, text: int) -> bool:
-        """Whether a good part of ``text`` stands in another member of its cluster."""
+    def _held(self, text: int, least: float) -> bool:
+        """Whether at least this share of ``text`` stands in another member of its cluster."""
         for other, edge in self.neighbors[text].items():
             if self.root[other] == self.root[text]:
                 share = edge.a_containment if edge.a == text else edge.b_containment
-                if share >= self.rules.hub_share:
+                if share >= least:
                     return True
         return False
 
@@ -211,12 +222,15 @@ class _Grouping:
                 if self.root[other] == y:
                     small.add(text)
                     large.add(other)
-        return self._enough(len(small), len(self.members[x])) and self._enough(
-            len(large), len(self.members[y])
-        )
+        return self._enough(small, len(self.members[x])) and self._enough(large, len(self.members[y]))
 
-    def _enough(self, count: int, size: int) -> bool:
-        return 2 * count >= size or count >= self.rules.support
+    def _enough(self, supporting: set[int], size: int) -> bool:
+        count = len(supporting)
+        if 2 * count == size:
+            return count >= self.rules.support or all(
+                self._held(text, self.rules.thin_share) for text in supporting
+            )
+        return 2 * count > size or count >= self.rules.support
 
 
 def _stories(
