@@ -48,7 +48,7 @@ def code_spans(text: str) -> list[tuple[int, int]]:
     if "<" in text:
         found += _elements(text)
         found += [tag.span() for tag in _TAG.finditer(text)]
-    if ("=" in text and ";" in text) or ");" in text:
+    if ";" in text and ("=" in text or ");" in text):
         found += [statement.span() for statement in _STATEMENT.finditer(text)]
     if "{" in text:
         found += _blocks(text)
