@@ -28,6 +28,9 @@ def main(
         typer.Option(help="news-copy=FOLDER, core=, spotsigs= or meter=: a published corpus that you have."),
     ] = None,
     data: Annotated[Path, typer.Option(help="Where real news lies.")] = Path("../shared/data"),
+    text_dedup: Annotated[
+        Path | None, typer.Option(help="A Python that has text-dedup installed: one more peer.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Where results go.")] = Path("build/quality"),
 ) -> None:
     """Compare what the service finds on labelled news with what peers find."""
@@ -43,7 +46,7 @@ def main(
         elif loaded in given or (loaded.name in names if names else not given):
             started = time.perf_counter()
             found = {}
-            for name, find in finders().items():
+            for name, find in finders(text_dedup).items():
                 if not ours or name == tables.OURS:
                     console.print(f"[dim]{loaded.name}: {name}[/dim]", highlight=False)
                     found[name] = find(loaded.articles)

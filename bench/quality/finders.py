@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import orjson
 import xxhash
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
@@ -27,6 +31,7 @@ from dedup.model import COPY_KINDS, Article, CollectionParameters, MatchKind
 from dedup.text import QUOTE_MARKS, tokenize
 
 COLLECTION: Final = "quality"
+_TEXT_DEDUP: Final = Path(__file__).with_name("text_dedup_groups.py")
 #: Bits that two SimHash values of near-duplicates differ in at most (Manku, Jain and Das Sarma, WWW 2007).
 HAMMING: Final = 3
 #: Fingerprints that more texts have say nothing in a plain winnowing index, and cost a square of time.
@@ -56,8 +61,11 @@ class Found:
 Finder = Callable[[Sequence[Article]], Found]
 
 
-def finders() -> dict[str, Finder]:
-    """All of them: the service, the service without one of its parts or with one more, peers."""
+def finders(text_dedup: Path | None = None) -> dict[str, Finder]:
+    """All of them: the service, the service without one of its parts or with one more, peers.
+
+    ``text_dedup`` is a Python that has text-dedup installed.
+    """
     default = CollectionParameters()
     found: dict[str, Finder] = {
         "dedup": lambda articles: _ours(articles, default),
@@ -73,6 +81,9 @@ def finders() -> dict[str, Finder]:
     found["SimHash"] = _timed(_simhash)
     found["winnowing"] = _timed(_winnowing)
     found["TF-IDF"] = _timed(_cosine)
+    if text_dedup is not None:
+        for threshold in (0.5, 0.7):
+            found[f"text-dedup k=5 J>={threshold}"] = _text_dedup(text_dedup, threshold)
     return found
 
 
@@ -137,6 +148,23 @@ def _minhash(size: int, threshold: float) -> Finder:
             made = peers.datasketch_signature(article, size)
             yield from ((other, number) for other in index.query(made))
             index.insert(number, made)
+
+    return _timed(find)
+
+
+def _text_dedup(python: Path, threshold: float) -> Finder:
+    """All pairs of the groups that text-dedup makes, in a process of its own."""
+
+    def find(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
+        with tempfile.TemporaryDirectory() as folder:
+            given, groups = Path(folder) / "articles.jsonl", Path(folder) / "groups.json"
+            given.write_bytes(b"".join(orjson.dumps({"text": a.body}) + b"\n" for a in articles))
+            command = [str(each) for each in (python, "-P", _TEXT_DEDUP, given, groups, threshold)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            members: dict[int, list[int]] = defaultdict(list)
+            for number, group in enumerate(orjson.loads(groups.read_bytes())):
+                members[group].append(number)
+        return [pair for each in members.values() for pair in combinations(each, 2)]
 
     return _timed(find)
 
