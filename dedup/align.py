@@ -35,9 +35,9 @@ class Alignment(msgspec.Struct, frozen=True):
     ``rows`` (m, 3) ascend by start in a; ``row_units`` (m, 2) are the half words and quoted half words of each.
     *Quoted* is what stands inside quotation marks in at least one of the texts, ``longest_plain`` the longest run
     quoted in neither, ``spoken`` what is quoted in passages of at least the length asked for. ``agreed`` is quoted in
-    both, ``longest_run`` the longest run of what is not. ``common`` are the distinct shingles in both, ``trigrams``
-    the distinct runs of three tokens in both that are *plain*, quoted and unusable in neither (both 0 where there is
-    no passage, unless asked for).
+    both, ``longest_run`` the longest run of what is not. ``common`` are the distinct shingles in both (0 where there
+    is no passage, unless asked for), ``trigrams`` the distinct runs of three tokens in both that are *plain*, quoted
+    and unusable in neither (0 where there is no passage).
     """
 
     shared: int
@@ -104,8 +104,8 @@ def align(
             lengths = (shared, quoted, plain, spoken, agreed, longest)
             found.append(Alignment(*lengths, common, trigrams, rows[at:stop], each[at:stop]))
             at = stop
-        elif common or trigrams:
-            found.append(Alignment(0, 0, 0, 0, 0, 0, common, trigrams, _NOTHING.rows, _NOTHING.row_units))
+        elif common:
+            found.append(Alignment(0, 0, 0, 0, 0, 0, common, 0, _NOTHING.rows, _NOTHING.row_units))
         else:
             found.append(_NOTHING)
     return found

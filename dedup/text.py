@@ -348,11 +348,12 @@ def of_letters(
 
 def _blanked(points: NDArray[np.uint32], spans: list[tuple[int, int]]) -> NDArray[np.uint32]:
     """The code points with spaces in place of those of ``spans``; ends of lines stay."""
-    kept = points == ord("\n")
-    out = points.copy()
+    edges = np.zeros(len(points) + 1, np.int32)
     for start, end in spans:
-        out[start:end] = np.where(kept[start:end], ord("\n"), ord(" "))
-    return out
+        edges[start] += 1
+        edges[end] -= 1
+    inside = np.cumsum(edges[:-1]) > 0
+    return np.where(inside & (points != ord("\n")), np.uint32(ord(" ")), points)
 
 
 def tokenize(headline: str, body: str) -> Tokens:

@@ -15,9 +15,9 @@ The kind of a match is the first definition that holds; the numbers are the fiel
     one of them has put between marks, ``rewrite_half`` of the shorter text's words, quoted in one text at most,
     with a run of at least ``rewrite_half_run``. Or, however short its runs, at least ``rewrite_trigrams`` runs of
     three words quoted in neither text, ``rewrite_trigram_share`` of those of the text that has fewer: sentences
-    taken over with words put in, left out and exchanged. Such low-order overlap tells derived from independent
-    reports best of all verbatim measures (Sharjeel, Nawab and Rayson 2017, on Urdu news); independent reports of
-    one event have up to 0.17.
+    taken over with words put in, left out and exchanged, around one passage at least. Such low-order overlap tells
+    derived from independent reports where runs are short (Sharjeel, Nawab and Rayson 2017, on Urdu news);
+    independent reports of one event have up to 0.17.
 ``SHARED_QUOTE``
     at least ``quote_words`` shared words quoted in at least one of the texts, in passages of at least ``quote_passage``
     words: a statement, a post or a letter that one of them prints without marks is still somebody's words.

@@ -92,3 +92,4 @@ def test_hostile_signs_end() -> None:
     for text in ("<!--" * 20_000, "{" * 50_000 + "}" * 50_000, "{;" * 30_000 + "}" * 30_000, "<a " * 40_000):
         assert all(0 <= start < end <= len(text) for start, end in code_spans(text))
     assert len(code_spans("{;" * 100 + "}" * 100)) == 100
+    assert left("before " + "{;" * 30_000 + "inside" + "}" * 30_000 + " after") == "before after"

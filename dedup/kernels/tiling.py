@@ -356,7 +356,7 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
 
     ``ys`` are the units of all others, that of number c at ``bounds[c]:bounds[c + 1]``; ``x_first[c]`` tells that x is
     text a of the pair and the other text b. Shared shingles are counted where there is a passage, or
-    for ``every`` pair.
+    for ``every`` pair; plain ones of ``TRIGRAM`` tokens only where there is a passage.
     Returns measures (pairs, 9), first six in half words: shared; quoted in either text; longest run quoted in neither;
     quoted in either, in passages of ``quote_least`` and more; quoted in both; longest run not quoted in both; then
     distinct shingles in both, those of ``TRIGRAM`` plain tokens in both, and passages. And of all passages, pair by
@@ -392,5 +392,6 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
                 table, stamps, table_sieve = _counting(x, k, _NONE)
                 plain, plain_stamps, plain_sieve = _counting(x, TRIGRAM, NOT_PLAIN)
             measures[c, 6] = _common(table, table_sieve, stamps, c, y, k, _NONE)
-            measures[c, 7] = _common(plain, plain_sieve, plain_stamps, c, y, TRIGRAM, NOT_PLAIN)
+            if count > 0:
+                measures[c, 7] = _common(plain, plain_sieve, plain_stamps, c, y, TRIGRAM, NOT_PLAIN)
     return measures, rows[:total].copy(), each[:total].copy()
