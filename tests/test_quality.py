@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.quality import datasets, measures, rarity, slices, targets
+from bench.quality import credits, datasets, measures, rarity, slices, targets
 from bench.quality.datasets import Dataset, LabelSet, pair
 from bench.quality.finders import Found
 from dedup.model import Article, MatchKind
@@ -81,6 +81,7 @@ def test_data_sets_name_articles_that_they_have() -> None:
             assert labels.copied | labels.independent
         assert set(each.clusters) <= ids
         assert set(each.stories) <= ids
+        assert {label.id for label in each.credited} <= ids
 
 
 def test_weighted_f1() -> None:
@@ -157,3 +158,38 @@ def test_rare_trigrams_weigh_more() -> None:
         articles, found, replace(rarity.RUNS_ALONE, rewrite_trigrams=20, rewrite_trigram_share=0.1)
     )
     assert kept == {("r0", "r1"): MatchKind.REWRITE, ("r0", "s0"): MatchKind.EXACT}
+
+
+def test_credits_are_compared_by_agency_and_article() -> None:
+    """One agency found, one wrongly, one missed; a picture beside words of the same agency counts for the words."""
+    body = "The lock will close for nine weeks, the council said. " * 8
+    articles = {
+        "a": Article("a", body=f"PARIS (AFP) - {body}\n\nPhoto: AFP\n\n{body}\n\nSource: Reuters"),
+        "b": Article("b", body=f"A heron on the lock. Photo: EFE\n\n{body}"),
+        "c": Article("c", body=f"{body}\n\n(HNS)"),
+    }
+    labels = [
+        credits.Credited("a", "any", frozenset({"AFP"}), frozenset()),
+        credits.Credited("b", "mention", frozenset(), frozenset({"EFE"})),
+        credits.Credited("c", "mention", frozenset({"Harbor News Service"}), frozenset()),
+    ]
+    compared = credits.compare(labels, articles)
+    rows = {str(row[0]): row[1:] for row in credits.grid(compared).rows}
+    assert rows["all (3): text"][2:] == (1, 1, 1)
+    assert rows["all (3): text, agencies it knows"][2:] == (1, 1, 0)
+    assert rows["all (3): photo"] == ("1.000 (0.207 to 1.000)", "1.000 (0.207 to 1.000)", 1, 0, 0)
+    assert rows["stratum mention (2): text"] == ("-", "0.000 (0.000 to 0.793)", 0, 0, 1)
+    assert rows["stratum mention (2): articles that credit any"][2:] == (1, 0, 1)
+    found = credits.details(compared)
+    assert [(e["article"], e["agency"], e["place"]) for e in found["wrong"]] == [("a", "Reuters", "text")]
+    assert [(e["article"], e["agency"]) for e in found["missed"]] == [("c", "Harbor News Service")]
+
+
+def test_labels_of_credits_name_each_article_once() -> None:
+    """Two strata of 120 articles, sorted by id, in two halves."""
+    labels = credits.load(credits.FOLDER / "telegram_2019.credits.jsonl")
+    ids = [label.id for label in labels]
+    assert ids == sorted(set(ids))
+    assert [sum(label.stratum == name for label in labels) for name in ("any", "mention")] == [120, 120]
+    assert all(not label.text & label.photo for label in labels)
+    assert len({label.half for label in labels}) == 2

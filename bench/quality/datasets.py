@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import brute
+from bench.quality import credits
 from dedup.model import Article
 from tests import data as seeds_of_tests
 
@@ -41,13 +42,17 @@ class LabelSet:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Articles with their labels; ``clusters`` and ``stories`` by article id, {} where nobody labelled them."""
+    """Articles with their labels; ``clusters`` and ``stories`` by article id, {} where nobody labelled them.
+
+    ``credited`` are the agencies that some of the articles credit.
+    """
 
     name: str
     articles: tuple[Article, ...]
     labels: tuple[LabelSet, ...]
     clusters: dict[str, str] = field(default_factory=dict)
     stories: dict[str, str] = field(default_factory=dict)
+    credited: tuple[credits.Credited, ...] = ()
 
 
 class Missing(Exception):
@@ -146,7 +151,8 @@ def telegram(folder: Path) -> Dataset:
             frozenset({"same_event"}),
         ),
     )
-    return Dataset("telegram", articles, labels)
+    credited = credits.load(credits.FOLDER / "telegram_2019.credits.jsonl")
+    return Dataset("telegram", articles, labels, credited=credited)
 
 
 def emergent(folder: Path) -> Dataset:

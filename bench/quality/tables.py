@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from bench.quality import measures, slices
+from bench.quality import credits, measures, slices
 from bench.quality.datasets import Dataset, LabelSet
 from bench.quality.finders import BANDS, COMMON, COSINE, FINGERPRINTS, HAMMING, Found
 from bench.report import Cell, Grid, Part
@@ -40,11 +40,16 @@ def part(data: Dataset, found: Mapping[str, Found]) -> Part:
         grids.append(_classes(labels, found))
         grids.append(_kinds(labels, found[OURS]))
     grids += [_groups(what, truth, found) for what, truth in _truths(data)]
+    details = _details(data, found)
+    if data.credited:
+        compared = credits.compare(data.credited, articles)
+        grids.append(credits.grid(compared))
+        details["credits"] = credits.details(compared)
     settings = {
         "articles": len(data.articles),
         **{s.name: f"{len(s.pairs)} pairs by {s.by}" for s in data.labels},
     }
-    return Part(data.name, settings, tuple(grids), _details(data, found), notes=_notes(data, found))
+    return Part(data.name, settings, tuple(grids), details, notes=_notes(data, found))
 
 
 def _truths(data: Dataset) -> list[tuple[str, dict[str, str]]]:
