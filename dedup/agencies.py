@@ -88,6 +88,25 @@ LATIN: _Names = {
     "Press Trust of India": ("PTI", SURE),
     "APP": ("APP", RISKY),
     "Associated Press of Pakistan": ("APP", SURE),
+    "Bloomberg": ("Bloomberg", RISKY),
+    "Bloomberg News": ("Bloomberg", SURE),
+    "AA": ("Anadolu", RISKY),
+    "Anadolu": ("Anadolu", RISKY),
+    "Anadolu Agency": ("Anadolu", SURE),
+    "Anadolu Ajansı": ("Anadolu", SURE),
+    "Sputnik": ("Sputnik", SHORT),
+    "Ukrinform": ("Ukrinform", SURE),
+    "Agerpres": ("Agerpres", SURE),
+    "AGERPRES": ("Agerpres", SURE),
+    "Télam": ("Télam", SURE),
+    "Telam": ("Télam", SURE),
+    "TÉLAM": ("Télam", SURE),
+    "ISNA": ("ISNA", SHORT),
+    "Fars News Agency": ("Fars", SURE),
+    "SANA": ("SANA", SHORT),
+    "KUNA": ("KUNA", SHORT),
+    "Kuwait News Agency": ("KUNA", SURE),
+    "Oman News Agency": ("Oman News Agency", SURE),
 }
 
 CYRILLIC: _Names = {
@@ -113,6 +132,15 @@ CYRILLIC: _Names = {
     "ИНТЕРФАКС": ("Interfax", SURE),
     "Інтерфакс": ("Interfax", SURE),
     "Інтерфаксу": ("Interfax", SURE),
+    "Анадолу": ("Anadolu", SHORT),
+    "РАПСИ": ("RAPSI", SURE),
+    "Укринформ": ("Ukrinform", SURE),
+    "Укринформу": ("Ukrinform", SURE),
+    "Укринформа": ("Ukrinform", SURE),
+    "Укринформом": ("Ukrinform", SURE),
+    "Укрінформ": ("Ukrinform", SURE),
+    "Укрінформу": ("Ukrinform", SURE),
+    "Укрінформом": ("Ukrinform", SURE),
 }
 
 HAN_KANA: _Names = {
@@ -142,6 +170,7 @@ HAN_KANA: _Names = {
     "国际文传电讯社": ("Interfax", SURE),
     "國際文傳": ("Interfax", SURE),
     "インタファクス通信": ("Interfax", SURE),
+    "中央社": ("CNA", SURE),
 }
 
 #: A longer name stands before those it contains.
@@ -167,6 +196,18 @@ ARABIC: _Names = {
     "إنترفاكس": ("Interfax", SURE),
     "انترفاكس": ("Interfax", SURE),
     "يونايتد برس إنترناشونال": ("UPI", SURE),
+    "وكالة الصحافة الفرنسية": ("AFP", SURE),
+    "الأناضول": ("Anadolu", SHORT),
+    "الاناضول": ("Anadolu", SHORT),
+    "أناضول": ("Anadolu", SHORT),
+    "سبوتنيك": ("Sputnik", SHORT),
+    "وكالة الأنباء السورية": ("SANA", SURE),
+    "سانا": ("SANA", RISKY),
+    "وكالة الأنباء الكويتية": ("KUNA", SURE),
+    "كونا": ("KUNA", RISKY),
+    "وكالة الأنباء العمانية": ("Oman News Agency", SURE),
+    "الوكالة الوطنية للإعلام": ("NNA", SURE),
+    "الوكالة الوطنية للاعلام": ("NNA", SURE),
 }
 
 #: A longer name stands before those it contains.
@@ -185,6 +226,8 @@ URDU_PERSIAN: _Names = {
     "ژنہوا": ("Xinhua", SURE),
     "کیوڈو": ("Kyodo", SURE),
     "پی ٹی آئی": ("PTI", RISKY),
+    "ایسنا": ("ISNA", SURE),
+    "خبرگزاری فارس": ("Fars", SURE),
 }
 
 DEVANAGARI: _Names = {
@@ -194,8 +237,12 @@ DEVANAGARI: _Names = {
     "रायटर्स": ("Reuters", SURE),
     "रायटर": ("Reuters", SHORT),
     "पीटीआई": ("PTI", SHORT),
+    "भाषा": ("PTI", RISKY),
     "शिन्हुआ": ("Xinhua", SURE),
 }
+
+#: Codes of German desks in small letters, whose first letters are too frequent to branch on.
+CODES: _Names = {"rtr": ("Reuters", RISKY)}
 
 SCRIPTS = (LATIN, CYRILLIC, HAN_KANA, ARABIC, URDU_PERSIAN, DEVANAGARI)
 
@@ -236,6 +283,7 @@ def mentions(text: str) -> list[Mention]:
     """
     found: list[Mention] = []
     _by_pattern(_LATIN, LATIN, text, found)
+    _by_name(CODES, text, found)
     if not text.isascii():
         _other_scripts(text, found)
     if len(found) > 1:
@@ -252,9 +300,9 @@ def _other_scripts(text: str, found: list[Mention]) -> None:
     if "ا" in text or "ر" in text or "ب" in text or "پ" in text:
         folded = fold_arabic(text)
         _by_name(_FOLDED_ARABIC, folded, found)
-        if "ے" in text or "ہ" in text or "پ" in text or "ٹ" in text:
+        if "ے" in text or "ہ" in text or "پ" in text or "ٹ" in text or "گ" in text:
             _by_name(_FOLDED_URDU, folded, found)
-    if "य" in text or "प" in text or "श" in text:
+    if "य" in text or "प" in text or "श" in text or "भ" in text:
         _by_name(DEVANAGARI, text, found)
 
 

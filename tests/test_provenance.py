@@ -115,7 +115,12 @@ DATELINES = [
     ("KABUL (Agencies) - The lock will close.", "Agencies"),
     ("وكالات - أغلق المجلس الهويس تسعة أسابيع.", "Agencies"),
     ("اسلام آباد (نیوز ایجنسیاں) کونسل نے پھاٹک بند کر دیا۔", "Agencies"),
-    ("（中央社東京8日綜合外電報導）水閘將關閉九週。", "Agencies"),
+    ("（中央社記者林小明台北1日電）水閘將關閉九週。", "CNA"),
+    ("HARARE (Bloomberg) — The lock will close.", "Bloomberg"),
+    ("(Bloomberg Opinion) -- The lock will close.", "Bloomberg"),
+    ("MOSCOW (Sputnik) - The lock will close.", "Sputnik"),
+    ("ANKARA (AA) - Havuz dokuz hafta kapanacak.", "Anadolu"),
+    ("كونا - أغلق المجلس الهويس تسعة أسابيع.", "KUNA"),
 ]
 
 
@@ -123,6 +128,12 @@ DATELINES = [
 def test_datelines(line: str, agency: str | None) -> None:
     """A dateline is a place and a date with the agency in brackets, between slashes or before a dash."""
     assert found(opening(line)) == ({(agency, "DATELINE")} if agency else set())
+
+
+def test_a_dateline_of_foreign_wires_names_the_agency_that_compiled_them() -> None:
+    """The agency of the dateline and the wires without a name are both credited."""
+    body = opening("（中央社東京8日綜合外電報導）水閘將關閉九週。")
+    assert found(body) == {("CNA", "DATELINE"), ("Agencies", "DATELINE")}
 
 
 def test_a_dateline_may_stand_below_a_caption() -> None:
@@ -224,6 +235,16 @@ CLOSING_LINES = [
     ("© 2019 AFP", "AFP"),
     ("Copyright 2014 The Associated Press. All rights reserved.", "AP"),
     ("This article originally appeared at Reuters.", "Reuters"),
+    ("©2019 Bloomberg L.P.", "Bloomberg"),
+    ("“It leaks,” she said. - Bloomberg", "Bloomberg"),
+    ("Con información de Télam", "Télam"),
+    ("(AA)", "Anadolu"),
+    ("फाटक नौ हफ्ते बंद रहेगा। (भाषा)", "PTI"),
+    ("mak/lh (rtr, munzinger)", "Reuters"),
+    ("المصدر: وكالة الصحافة الفرنسية", "AFP"),
+    ("المصدر: وكالة سبوتنيك الروسية", "Sputnik"),
+    ("المصدر: سانا", "SANA"),
+    ("المصدر: الوكالة الوطنية للاعلام", "NNA"),
     ("Source: AFP", "AFP"),
     ("Fonte: Associated Press.", "AP"),
     ("Источник: ТАСС", "TASS"),
@@ -334,6 +355,18 @@ PHRASES = [
     ("चौकीदार ने पीटीआई से कहा कि फाटक पुराना है।", "PTI"),
     ("एएफपी के मुताबिक फाटक पुराना है।", "AFP"),
     ("Bekçi AFP’nin haberine göre emekli oldu.", "AFP"),
+    ("Об этом Укринформу сообщил смотритель.", "Ukrinform"),
+    ("Шлюз тече, передає «Укрінформ».", "Ukrinform"),
+    ("Про це повідомляє Анадолу.", "Anadolu"),
+    ("Шлюз течёт, сказал он в беседе с РАПСИ.", "RAPSI"),
+    ("The lock leaks, the state-run Anadolu news agency reported.", "Anadolu"),
+    ("The keeper told Bloomberg that the lock leaks.", "Bloomberg"),
+    ("“Se acabó”, dijo a Télam el esclusero.", "Télam"),
+    ("ونقلت وكالة (أناضول) التركية للأنباء عن الحارس قوله.", "Anadolu"),
+    ("الهويس قديم، بحسب ما افادت الوكالة الوطنية للإعلام.", "NNA"),
+    ("به گزارش ایسنا، دریچه کهنه است.", "ISNA"),
+    ("دریچه‌بان به ایسنا گفت که دریچه کهنه است.", "ISNA"),
+    ("به گزارش خبرنگاران خبرگزاری فارس، دریچه کهنه است.", "Fars"),
 ]
 
 
@@ -341,6 +374,18 @@ PHRASES = [
 def test_phrases(sentence: str, agency: str) -> None:
     """Running text credits an agency where it hands its words over."""
     assert found(within(sentence)) == {(agency, "TEXT")}
+
+
+LISTED = [
+    ("La esclusa pierde, informaron Reuters y Télam.", {"Reuters", "Télam"}),
+    ("Ecluza curge, relatează AFP și Agerpres.", {"AFP", "Agerpres"}),
+]
+
+
+@pytest.mark.parametrize(("sentence", "agencies"), LISTED)
+def test_phrases_that_name_two(sentence: str, agencies: set[str]) -> None:
+    """A phrase hands over from both agencies that "and" joins."""
+    assert found(within(sentence)) == {(agency, "TEXT") for agency in agencies}
 
 
 PICTURES = [
@@ -448,6 +493,14 @@ NEGATIVES = [
     "Central Intelligence Agency officers met the AAP and the WAPA board.",
     "REUTERS SEEKS SHARE LISTING IN TOKYO",
     "Uma aposta de Belém/PA acertou os números.",
+    "Michael Bloomberg reported gifts of three million, and Mayor Bloomberg cited the lock.",
+    "Gates, Bloomberg and other keepers of locks would pay more. Bloomberg would pay three million.",
+    "Bloomberg did not immediately respond to a request for comment.",
+    "She keeps AA batteries, the bond has a AA+ rating, and a report by the AA says so.",
+    "Anadolu Efes beat the Gaels, according to Anadolu Efes fans.",
+    "The launch of Sputnik was a surprise. Sputnik is a satellite.",
+    "हिंदी भाषा में फाटक को द्वार भी कहते हैं, और भाषा के अनुसार नाम बदलता है।",
+    "قالت سانا مارين إن الهويس قديم، وكانت فارس واحة.",
 ]
 
 

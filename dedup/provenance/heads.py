@@ -33,6 +33,7 @@ _PHOTO_INSIDE = re.compile(r"photo|foto|getty|archiv|file|pool|imag", re.IGNOREC
 _DESK = re.compile(r"\s?(?:Health|Breakingviews|Life!|News|Newswire|Español|TVNS|tmn|news aktuell)?\s?$")
 _BARE_DATELINE = re.compile(r"(?:\.RU|[-–][A-Za-zА-Яа-я.]{2,12})?\s*(?:[-–—―:]|--|\.\s?[-–—])\s+\S")
 _NAME_FIRST = re.compile(r",\s(?:[A-Z][a-z]{2,8}\s\d{1,2}|\d{1,2}\s[а-я]{3,8})[.,]\s")
+_AGENCY_BEFORE = re.compile(r"(?:و[كک]الة|خبرگزار[یي]|ا[یي]جنس[یي]|ادارے)\s*$")
 _WIRED = re.compile(r"[^。，\n]{0,18}(?:[电電](?![视視影话話子力台])|\d\s?日\s?[-–—])")
 _LENTICULAR = re.compile(r"[^】］\]）)\n]{0,12}[】］\]）)]\s*\S")
 
@@ -77,7 +78,7 @@ def _is_in_brackets(here: Around, place: str, inside: str) -> bool:
         return False
     if not place.strip():
         return dashed or (here.opening and rest != "" and here.name[0] > _UNCASED)
-    if not is_place(place) or expands(place, here.name):
+    if not is_place(place) or expands(place, here.name) or _AGENCY_BEFORE.search(place[-20:]) is not None:
         return False
     return dashed or (rest != "" and here.opening and _starts(here, place, rest))
 

@@ -67,6 +67,23 @@ _SITES = {
     "interfax.com": "Interfax",
     "ptinews.com": "PTI",
     "app.com.pk": "APP",
+    "bloomberg.com": "Bloomberg",
+    "aa.com.tr": "Anadolu",
+    "sputniknews.com": "Sputnik",
+    "ukrinform.net": "Ukrinform",
+    "ukrinform.ua": "Ukrinform",
+    "ukrinform.ru": "Ukrinform",
+    "agerpres.ro": "Agerpres",
+    "telam.com.ar": "Télam",
+    "isna.ir": "ISNA",
+    "farsnews.com": "Fars",
+    "farsnews.ir": "Fars",
+    "sana.sy": "SANA",
+    "kuna.net.kw": "KUNA",
+    "omannews.gov.om": "Oman News Agency",
+    "nna-leb.gov.lb": "NNA",
+    "cna.com.tw": "CNA",
+    "rapsinews.ru": "RAPSI",
 }
 
 

@@ -13,7 +13,7 @@ from dedup.agencies import RISKY, SURE, Mention, fold_arabic
 #: How far before a name a phrase may begin.
 SPAN = 80
 
-_STRIPPED = " \t\n\"“”„«»'‘’‹›()[]{}—–-,;:.…*|/"
+_STRIPPED = " \t\n\"“”„«»'‘’‹›()[]{}—–-,;:.…*|/©"
 _ARTICLES = frozenset("the a an l la le les il lo o der die dem das het de both".split())
 _NOUNS = frozenset(
     "agency newswire wire service organisation organization nachrichtenagentur nachrichtenagenturen presseagentur "
@@ -73,7 +73,8 @@ _ROMANCE = re.compile(
         |correspondente\sd[ae]|jornalistas?\sd[ae]|riferisce|riporta|riferito|intervista\sa(?:ll['’])?|rese[ñn]ó
         |(?:tenido|tuvo|tingut)\sacc[eé]so?|inform[óao]|informaron|reportó|publicó|reveló|noticiou|informou|potrivit
         |relatează|notează|informează|transmite|scrie|anunţă|anunță|spus\spentru|citat\sde|citează|a\sinformat)
-        :?\s?(?:a\s|la\s|l['’]|o\s|pela\s|para\s)?(?:(?:agencia|agência|agenzia|agen[țţt]ia|publica[țţt]ia)\s(?:[\w]+\s){0,4}?)?$
+        :?\s?(?:a\s|la\s|l['’]|o\s|pela\s|para\s)?(?:(?:agencia|agência|agenzia|agen[țţt]ia|publica[țţt]ia)\s(?:[\w]+\s){0,4}?)?
+        (?:[\w-]+\s(?:y|e|și|şi)\s)?$
       | \b(?:di[jg]\w+|declar\w+|expl[ií]c\w+|coment\w+|asegur\w+|afirm\w+|agreg\w+|señal\w+|cuent\w+|cont\w+|indic\w+
         |confirm\w+|report\w+|relat\w+|inform\w+|manifest\w+|precis\w+|advirt\w+|admit\w+|revel\w+|detall\w+
         |disse\w*|detto|spieg\w+|raccont\w+|ammess\w+|ripet\w+|confid\w+|entrevist\w+|declaraciones|riferi\w+)
@@ -110,8 +111,8 @@ _SLAVIC = re.compile(
 #: Arabic, Persian, Urdu
 _ARABIC = re.compile(
     fold_arabic(
-        r"""(?:وكالة|لوكالة|وكالات|لوكالتي|وكالتي|بحسب|حسب|وفقا\sل|وفقاً\sل|وفق|نقلت|ذكرت|قالت|أفادت|وقالت|وذكرت|وأفادت|نقلا\sعن|نقلاً\sعن|عن
-        |أبلغ|أخبر|صرح|تصريحات\sل|تصريح\sل|مقابلة\sمع|مع|گزارش|نقل\sاز|خبرگزاری|(?:قال|وقال|قالوا|وقالوا)[^.\n]{0,30}\sل
+        r"""(?:وكالة|لوكالة|وكالات|لوكالتي|وكالتي|بحسب|حسب|وفقا\sل|وفقاً\sل|وفق|نقلت|ذكرت|قالت|و?[أا]فادت|وقالت|وذكرت|نقلا\sعن|نقلاً\sعن|عن
+        |أبلغ|أخبر|صرح|تصريحات\sل|تصريح\sل|مقابلة\sمع|مع|گزارش(?:\sخبرنگار(?:ان)?)?|نقل\sاز|خبرگزاری|(?:قال|وقال|قالوا|وقالوا)[^.\n]{0,30}\sل
         |خبر\sرساں\s(?:ادارے|ایجنسی)|نیوز\sایجنسی)
         \s?(?:أنباء\s|الأنباء\s|لوكالة\s|وكالة\s)?[ـ]?\s?[«"“(]?\s?$"""
     ),
@@ -129,7 +130,8 @@ _CUES_OF = {
         correspondant journaliste journalistes photographe""",
     _ROMANCE: """según segundo secondo con a à al ao all por de da do ha com conforme informa informó informo informaron
         informou reportó publicó reveló noticiou riferisce riporta riferito reseñó reseno acceso accés potrivit
-        relatează notează informează transmite scrie anunţă anunță pentru citează informat agenzia dell the""",
+        relatează notează informează transmite scrie anunţă anunță pentru citează informat agenzia dell the y
+        e și şi""",
     _GERMANIC: """der die dem het sagte sagt erklärte berichtet berichtete berichteten teilte meldet meldete laut
         gegenüber von wie volgens enligt aldus so zei meldt""",
     _BY_NOUN: "podaje podała",
@@ -173,7 +175,7 @@ _AFTER = re.compile(
 )
 _AFTER_ARABIC = re.compile(
     fold_arabic(
-        r"[»\"”]?\s?(?:عن|أن\b|للأنباء|في\sتقرير|منتشر|نوشت|گزارش|اعلام|به\sنقل|خبر\sداد)"
+        r"[»\"”]?\s?(?:عن|أن\b|للأنباء|في\sتقرير|منتشر|نوشت|گزارش|اعلام|به\sنقل|خبر\sداد|گفت)"
         r"|\s(?:کے\sمطابق|نے\s(?:کہا|بتایا|رپورٹ|خبر|ذرائع)|کو\s(?:بتایا|دیے)|سے\s(?:بات|گفتگو)|کی\sرپورٹ|کے\sحوالے)"
     )
 )
@@ -186,7 +188,7 @@ _COMMA = re.compile(r"[,”\"]\s(?:the\s)?$", re.IGNORECASE)
 _SAID_LAST = re.compile(r"\ssaid[.,]")
 _SAID_OF_AGENCY = re.compile(r",?\s(?:said|says|announced)\b")
 _CLEAN_END = re.compile(
-    r"\s(?:نے|کے\sمطابق|للأنباء|الروسية|الإسبانية|الإيطالية)|[’'”\"»)\]]{0,2}(?:\s*(?:[.,;:!?—–]|-\s|$)|\s+(?:that|on|in|at|it|he"
+    r"\s(?:نے|کے\sمطابق|للأنباء|الروسية|الإسبانية|الإيطالية)|[’'”\"»)\]]{0,2}(?:\s*(?:[.,;:!?—–،؛؟۔]|-\s|$)|\s+(?:that|on|in|at|it|he"
     r"|she|they|we|the|his|her|their|there|news\sagency|by|via|from|during|after|before|while|last|this|over|about|when|but|and"
     r"|as|who|was|were|is|had|earlier|yesterday|today|\w+day|under|through|because|if|for)\b)"
 )

@@ -57,15 +57,16 @@ _ABOUT = re.compile(
             |officers?\b|[Cc]ommissioner|[Ss]pokes|troops|soldiers|[Pp]olice|[Aa]ssembly|[Cc]ourt|High\sCourt|CM\b|Congress\b|[Bb]oard\b
             |Hydraulics|Imaging|Precision|Rocky|Dhillon|code\b|number\b|platforms?\b|payments?\b|transactions?)
       | \s(?:reported|posted|reports)\s[^.\n]{0,40}(?:profits?|revenues?|earnings|results|income|loss|losses)\b
+      | \s(?:did|has|had)\snot\s(?:immediately\s)?(?:respond|return|repl)
     )""",
     re.VERBOSE,
 )
 _NO_SOURCE_CUES = frozenset(
     "thomson for at with in of joined bought acquire acquired owns owned own sue sued sues against foreign f für fur à "
-    "pour".split()
+    "pour michael mike mayor mr".split()
 )
 _NO_SOURCE = re.compile(
-    r"""(?:\bThomson\s
+    r"""(?:\b(?:Thomson|Michael|Mike|Mayor|Mr\.?)\s
       | \b(?:work(?:s|ed|ing)?|freelanc\w+|wrote|writes|photojournalist|stringer)\s(?:for|at|with)\s(?:the\s)?
       | \b(?:joined|bought|acquired?|owns?|owned|sue[ds]?|against|Foreign)\s(?:the\s)?
       | \b(?:shares?|stake|head|chief|editor|director|president|owner|founder|boss)\s(?:of|in|at)\s(?:the\s)?
