@@ -38,7 +38,7 @@ class Carrier(msgspec.Struct, frozen=True):
     """An article that carries a text.
 
     ``source`` is a hash of the outlet, ``published`` Unix seconds (of arrival where the publisher gave none, then
-    ``dated`` is False), ``agency`` the agency the outlet is or "", ``credits`` a bit for every credit.
+    ``dated`` is False), ``agency`` the agency the outlet is or "", ``credits`` as ``records.credit_bits`` packs them.
     """
 
     number: int

@@ -7,7 +7,10 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dedup import agencies
+from dedup.index import records
 from dedup.index.packing import MOST_EDGES, Cut, Question, cuts_in_parts, in_parts
+from dedup.model import Credit, CreditPlace
 
 _CUT = struct.Struct("<IddI")
 
@@ -45,3 +48,22 @@ def test_a_batch_is_whole_in_parts(postings: list[int]) -> None:
     assert [q for part in parts for q in part] == batch
     for part in parts:
         assert len(part) <= 1 or sum(len(q.postings) for q in part) <= 5000
+
+
+def test_every_agency_has_a_place_in_carriers() -> None:
+    """No agency that articles can credit is lost on the way to clusters."""
+    assert {agency for script in agencies.SCRIPTS for agency, _ in script.values()} <= set(records.AGENCIES)
+    assert len(set(records.AGENCIES)) == len(records.AGENCIES) <= 127
+
+
+CREDITS = st.tuples(st.sampled_from(records.AGENCIES), st.sampled_from(CreditPlace))
+
+
+@given(st.lists(CREDITS, max_size=12))
+def test_credits_come_back_from_their_bits(given: list[tuple[str, CreditPlace]]) -> None:
+    """Of the first five agencies every place; the bits fit into eight bytes."""
+    bits = records.credit_bits(tuple(Credit(agency, place, "", 0, 0) for agency, place in given))
+    assert 0 <= bits < 2**64
+    kept = list(dict.fromkeys(agency for agency, _ in given))[: records.CREDITED]
+    found = {(credit.agency, credit.place) for credit in records.credits_of_bits(bits)}
+    assert found == {(agency, place) for agency, place in given if agency in kept}

@@ -41,7 +41,7 @@ import struct
 from typing import Final
 
 #: Format of everything above; part of the fingerprint.
-LAYOUT_VERSION: Final = 4
+LAYOUT_VERSION: Final = 5
 
 COLLECTIONS: Final = "dedup:collections"
 
@@ -49,7 +49,7 @@ COLLECTIONS: Final = "dedup:collections"
 HEAD: Final = struct.Struct("<II8sddd16s")
 #: kind, article it copies or 0, share covered, words copied, quoted, furniture, new.
 DECISION: Final = struct.Struct("<BIdIIII")
-#: article, source hash, publication time (Unix s), flags, words, credits (4 bits an agency).
+#: article, source hash, publication time (Unix s), flags, words, credits (up to 5 agencies of 12 bits).
 CARRIER: Final = struct.Struct("<IQdBIQ")
 #: kind, unquoted and quoted half words, containment of the text with the smaller number, of the other, own share.
 EDGE: Final = struct.Struct("<BIIddd")

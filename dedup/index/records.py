@@ -23,23 +23,14 @@ from dedup.text import Tokens, of_letters, tokenize
 _LENGTH: Final = struct.Struct("<H")
 _PLACEMENT: Final = struct.Struct("<Qd")
 _NUMBER: Final = struct.Struct("<I")
-_AGENCIES: Final = (
-    "AFP",
-    "AP",
-    "Reuters",
-    "dpa",
-    "EFE",
-    "ANSA",
-    "TASS",
-    "Xinhua",
-    "Kyodo",
-    "PA",
-    "UPI",
-    "Interfax",
-    "PTI",
-    "APP",
-    "Agencies",
+#: Agencies as carriers name them, by place in this list; new ones go to its end.
+AGENCIES: Final = tuple(
+    """AFP|AP|Reuters|dpa|EFE|ANSA|TASS|Xinhua|Kyodo|PA|UPI|Interfax|PTI|APP|Agencies|Bloomberg|Anadolu|Sputnik|Ukrinform
+Agerpres|Télam|ISNA|Fars|SANA|KUNA|Oman News Agency|RAPSI|CNA|NNA""".replace("\n", "|").split("|")
 )
+#: Agencies that the carrier of one article has room for.
+CREDITED: Final = 5
+_CREDIT_BITS: Final = 12
 _PLACES: Final = tuple(CreditPlace)
 _KINDS: Final = {int(kind): kind for kind in MatchKind}
 
@@ -290,8 +281,8 @@ def encode_carrier(article: Article, arrival: float, words: int, credits: tuple[
     dated = article.published is not None
     flags = keys.CARRIER_DATED if dated else 0
     agency = agency_of_source(article.source)
-    if agency in _AGENCIES:
-        flags |= (_AGENCIES.index(agency) + 1) << 1
+    if agency in AGENCIES:
+        flags |= (AGENCIES.index(agency) + 1) << 1
     published = article.published if article.published is not None else arrival
     raw = keys.CARRIER.pack(0, source_hash(article), published, flags, words, credit_bits(credits))
     return raw[4:]
@@ -305,27 +296,35 @@ def decode_carriers(raw: bytes) -> tuple[Carrier, ...]:
 
 
 def _carrier(number: int, source: int, published: float, flags: int, words: int, bits: int) -> Carrier:
-    agency = _AGENCIES[(flags >> 1) - 1] if flags >> 1 else ""
+    agency = AGENCIES[(flags >> 1) - 1] if flags >> 1 else ""
     return Carrier(number, source, published, bool(flags & keys.CARRIER_DATED), words, agency, bits)
 
 
 def credit_bits(credits: tuple[Credit, ...]) -> int:
-    """Which agencies are credited where, one bit each."""
-    bits = 0
+    """Which agencies are credited where: of each the place in :data:`AGENCIES`, from 1, and a bit for every place.
+
+    There is room for the first :data:`CREDITED`; the record of the article has them all.
+    """
+    places: dict[int, int] = {}
     for credit in credits:
-        if credit.agency in _AGENCIES:
-            bits |= 1 << (4 * _AGENCIES.index(credit.agency) + int(credit.place) - 1)
+        if credit.agency in AGENCIES:
+            number = AGENCIES.index(credit.agency) + 1
+            if number in places or len(places) < CREDITED:
+                places[number] = places.get(number, 0) | 1 << (int(credit.place) - 1)
+    bits = 0
+    for number in sorted(places, reverse=True):
+        bits = bits << _CREDIT_BITS | number << len(_PLACES) | places[number]
     return bits
 
 
 def credits_of_bits(bits: int) -> tuple[Credit, ...]:
     """The agencies and places behind :func:`credit_bits`, without the words that named them."""
-    return tuple(
-        Credit(agency, place, "", 0, 0)
-        for index, agency in enumerate(_AGENCIES)
-        for place in _PLACES
-        if bits >> (4 * index + int(place) - 1) & 1
-    )
+    found = []
+    while bits:
+        agency = AGENCIES[(bits >> len(_PLACES) & 0xFF) - 1]
+        found += [Credit(agency, place, "", 0, 0) for place in _PLACES if bits >> int(place) - 1 & 1]
+        bits >>= _CREDIT_BITS
+    return tuple(found)
 
 
 def decode_text(text: int, fields: list[bytes]) -> TextState | None:
