@@ -89,6 +89,8 @@ async def like_fresh(pipeline: Pipeline, collection: str, left: list[Article]) -
     [
         ({"version": 5}, news("a", 2, version=4)),
         ({"version": 5}, kill("a", 4)),
+        ({"version": 2**63 - 1}, news("a", 2, version=2**63 - 2)),
+        ({"version": 2**53 + 1}, news("a", 2, version=2**53)),
         ({"version": 5, "version_time": T0}, news("a", 2, version=4, time=T0 + 9)),
         ({"version_time": T0}, news("a", 2, time=T0 - 1)),
         ({"version_time": T0}, news("a", 2, version=9, time=T0 - 1)),

@@ -45,8 +45,10 @@ LAYOUT_VERSION: Final = 5
 
 COLLECTIONS: Final = "dedup:collections"
 
-#: text, flags, content hash, version or -1, version time or -1, arrival (ms), digest of the body.
-HEAD: Final = struct.Struct("<II8sddd16s")
+#: text, flags, content hash, version (big-endian) or NO_VERSION, version time or -1, arrival (ms), digest of the body.
+HEAD: Final = struct.Struct("<II8s8sdd16s")
+#: What stands for a version that was not given; versions end below it.
+NO_VERSION: Final = b"\xff" * 8
 #: kind, article it copies or 0, share covered, words copied, quoted, furniture, new.
 DECISION: Final = struct.Struct("<BIdIIII")
 #: article, source hash, publication time (Unix s), flags, words, credits (up to 5 agencies of 12 bits).

@@ -27,7 +27,7 @@ _PART_BYTES: Final = 5000
 #: Edges committed in one call, some 2 ms of the store.
 MOST_EDGES: Final = 250
 _Asks = TypeVar("_Asks", "Arrival", "Question")
-_ARRIVAL: Final = struct.Struct("<12s1s8sddB16s29sIII")
+_ARRIVAL: Final = struct.Struct("<12s1s8s8sdB16s29sIII")
 _COMMIT: Final = struct.Struct("<IIdBIIII")
 _EDGE_TO: Final = struct.Struct("<II")
 _CUT: Final = struct.Struct("<IddI")
@@ -56,7 +56,7 @@ def pack_arrival(a: Arrival) -> bytes:
         a.name_hash,
         b"c" if a.canceled else b"u",
         a.content,
-        -1.0 if a.version is None else a.version,
+        keys.NO_VERSION if a.version is None else a.version.to_bytes(8, "big"),
         -1.0 if a.version_time is None else a.version_time,
         keys.FLAG_COMPARABLE if a.comparable else 0,
         a.digest,

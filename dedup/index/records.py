@@ -234,7 +234,7 @@ def decode_record(number: int, raw: bytes, codec: Codec) -> ArticleRecord:
         comparable=bool(flags & keys.FLAG_COMPARABLE),
         tombstone=tombstone,
         decided=bool(flags & keys.FLAG_DECIDED),
-        version=int(version) if version >= 0 else None,
+        version=int.from_bytes(version, "big") if version != keys.NO_VERSION else None,
         version_time=version_time if version_time >= 0 else None,
         arrival=arrival / 1000.0,
         digest=digest,
@@ -248,7 +248,7 @@ def decode_record(number: int, raw: bytes, codec: Codec) -> ArticleRecord:
 
 
 def _decode_payload(
-    name: str, raw: bytes, version: float, version_time: float
+    name: str, raw: bytes, version: bytes, version_time: float
 ) -> tuple[Article, int, tuple[Credit, ...], Tokens | None]:
     p: _Payload | _Reduced = (_reduced_decoder if raw[0] == _REDUCED else _decoder).decode(raw)
     headline, body = (p.headline, p.body) if isinstance(p, _Payload) else ("", "")
@@ -263,7 +263,7 @@ def _decode_payload(
         language=p.language,
         published=p.published,
         published_is_date=p.published_is_date,
-        version=int(version) if version >= 0 else None,
+        version=int.from_bytes(version, "big") if version != keys.NO_VERSION else None,
         version_time=version_time if version_time >= 0 else None,
         pubstatus=PubStatus.USABLE,
     )

@@ -9,6 +9,7 @@ local HEAD = 56          -- bytes of an article record before the decision
 local DECISION = 29      -- bytes of the decision
 local CARRIER = 33       -- bytes of one carrier in a text's list
 local EDGE = 33          -- bytes of an edge without its ends
+local NO_VERSION = string.rep('\255', 8)
 local FLAG_COMPARABLE, FLAG_TOMBSTONE, FLAG_DECIDED = 1, 2, 4
 local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a posting, unless that is a number in decimals

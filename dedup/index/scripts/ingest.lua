@@ -1,6 +1,6 @@
 -- Store a batch of articles: name, record, text, postings; answer, for each, what happened and whom it meets.
 -- ARGV: time (ms), landmarks of a posting, then articles one after another, each
---   hash of the id (12 bytes), 'u' usable or 'c' canceled, content hash (8), version and version time (doubles, -1 none),
+--   hash of the id (12 bytes), 'u' usable or 'c' canceled, content hash (8), version (8, big-endian, NO_VERSION none), version time (double, -1 none),
 --   flags (1 comparable), digest of the body (16), carrier without its number, lengths of what follows: the id,
 --   postings, 6 bytes each, and the payload of the record.
 -- Answer: an error where the collection is gone; for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges,
@@ -178,7 +178,7 @@ local function unlink(t, n, record)
 end
 
 local function older(new_version, new_time, version, time)
-  if new_version >= 0 and version >= 0 then return new_version < version end
+  if new_version ~= NO_VERSION and version ~= NO_VERSION then return before(new_version, version) end
   if new_time >= 0 and time >= 0 then return new_time < time end
   return false
 end
@@ -190,7 +190,7 @@ make_room(postings, #batch / 16)  -- an article of 500 words has 120 postings an
 while at <= #batch do
   local hash, status, content, v, vt, flags, digest, carrier, id, blob, payload
   hash, status, content, v, vt, flags, digest, carrier, id, blob, payload, at =
-    unpack_struct('<c12c1c8ddBc16c' .. (CARRIER - 4) .. 'I4I4I4', batch, at)
+    unpack_struct('<c12c1c8c8dBc16c' .. (CARRIER - 4) .. 'I4I4I4', batch, at)
   id, blob, payload, at = sub(batch, at, at + id - 1), sub(batch, at + id, at + id + blob - 1),
     sub(batch, at + id + blob, at + id + blob + payload - 1), at + id + blob + payload
   local answer
@@ -199,12 +199,12 @@ while at <= #batch do
   if n then
     n = number(n)
     record = call('GET', base .. 'a' .. n)
-    old_text, old_flags, old_content, old_version, old_time, arrived = unpack_struct('<I4I4c8ddd', record)
+    old_text, old_flags, old_content, old_version, old_time, arrived = unpack_struct('<I4I4c8c8dd', record)
   end
   local alive = n and bit.band(old_flags, FLAG_TOMBSTONE) == 0
 
   local function write(number_, text, decided, arrival)
-    local head = pack('<I4I4c8dddc16', text, flags + decided, content, v, vt, arrival, digest)
+    local head = pack('<I4I4c8c8ddc16', text, flags + decided, content, v, vt, arrival, digest)
     return head
   end
 
@@ -226,15 +226,15 @@ while at <= #batch do
       table_set(names, hash, packed(n))
     end
     local kept_version, kept_time = v, vt
-    if record and kept_version < 0 then kept_version = old_version end
+    if record and kept_version == NO_VERSION then kept_version = old_version end
     if record and kept_time < 0 then kept_time = old_time end
     local slot = record and sub(record, HEAD + 1, HEAD + DECISION) or string.rep('\0', DECISION)
-    local head = pack('<I4I4c8dddc16', 0, FLAG_TOMBSTONE, content, kept_version, kept_time, arrived or now, string.rep('\0', 16))
+    local head = pack('<I4I4c8c8ddc16', 0, FLAG_TOMBSTONE, content, kept_version, kept_time, arrived or now, string.rep('\0', 16))
     call('SET', base .. 'a' .. n, head .. slot .. pack('<H', #id) .. id)
     answer = {'canceled', n, t, head .. slot, 0, 0, 0, '', edges}
   elseif alive and old_content == content then
-    if v >= 0 or vt >= 0 then
-      local head = pack('<dd', v >= 0 and v or old_version, vt >= 0 and vt or old_time)
+    if v ~= NO_VERSION or vt >= 0 then
+      local head = pack('<c8d', v ~= NO_VERSION and v or old_version, vt >= 0 and vt or old_time)
       call('SETRANGE', base .. 'a' .. n, 16, head)
     end
     answer = {'unchanged', n, old_text, sub(record, 1, HEAD + DECISION), 0, 0, 0, '', {}}
