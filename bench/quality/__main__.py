@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import processes, report
-from bench.quality import adapters, calibration, datasets, tables, targets
+from bench.quality import adapters, calibration, datasets, outlets, tables, targets
 from bench.quality.corpus_files import CorpusError
 from bench.quality.finders import Found, finders
 
@@ -20,7 +20,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     names: Annotated[
-        list[str] | None, typer.Argument(help="seeds, five, counter, telegram, emergent; all if not given.")
+        list[str] | None,
+        typer.Argument(help="seeds, five, counter, telegram, emergent, outlets; all if not given."),
     ] = None,
     ours: Annotated[bool, typer.Option("--ours", help="The service alone, without peers.")] = False,
     corpus: Annotated[
@@ -54,6 +55,10 @@ def main(
             parts.append(tables.part(loaded, found))
             report.print_part(parts[-1], console)
             console.print(f"{loaded.name}: {time.perf_counter() - started:.0f} s", highlight=False)
+    if "outlets" in names if names else not given:
+        asked = {name: find for name, find in finders().items() if not ours or name == tables.OURS}
+        parts.append(outlets.part(asked))
+        report.print_part(parts[-1], console)
     for over_all in (calibration.part([data for data, _ in seen]), targets.part(seen)):
         if over_all is not None:
             parts.append(over_all)
