@@ -24,6 +24,7 @@ class MatchKind(enum.IntEnum):
     EXCERPT = 3
     REWRITE = 4
     SHARED_QUOTE = 5
+    SAME_STORY = 6  # only where it is asked for, see :mod:`dedup.telling`
 
 
 #: The kinds that mean *copied*: they may join clusters.
@@ -123,6 +124,7 @@ class Match(msgspec.Struct, frozen=True):
     passages: tuple[Passage, ...] = ()
     other_carriers: tuple[str, ...] = ()  # other articles with the text of ``other``
     probability: float = 0.0
+    similarity: float = 0.0  # of SAME_STORY: cosine of the sets of word pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +324,7 @@ class CollectionParameters:
     story_span_days: int = 3
     keep_text: bool = True  # or seven bits a word, from which no text can be read
     rules: Rules = DEFAULT_RULES
+    same_story: bool = False  # whether articles of one event without copied passages can be asked for
 
 
 @dataclass(frozen=True, slots=True)

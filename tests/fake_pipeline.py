@@ -49,7 +49,7 @@ STATUS_COUNTS = (7, 6, 5, 4, 3, 2, 1_048_576)
 
 def made_match(article: str, other: str = "wire/1 é") -> Match:
     """A match with every field filled."""
-    return Match(article, other, MatchKind.REWRITE, 0.043, 0.41, 0.52, 23, 13, 10, PASSAGES, (), 0.63)
+    return Match(article, other, MatchKind.REWRITE, 0.043, 0.41, 0.52, 23, 13, 10, PASSAGES, (), 0.63, 0.2)
 
 
 def made_cluster(cluster_id: str = "c 1") -> Cluster:
@@ -127,9 +127,12 @@ class FakePipeline:
             total_matches=self.matches_each, matches_truncated=False, credits=CREDITS, carriers=("x/y",),
         )  # fmt: skip
 
-    async def find(self, collection: str, article: Article, max_matches: int = 50) -> FindResult:
+    async def find(
+        self, collection: str, article: Article, max_matches: int = 50, *, same_story: bool = False
+    ) -> FindResult:
         self._check(collection)
-        matches = (made_match(article.id),) * min(3, max_matches)
+        other = "told/1" if same_story else "wire/1 é"
+        matches = (made_match(article.id, other),) * min(3, max_matches)
         return FindResult(
             comparable=True, matches=matches, total_matches=3, matches_truncated=len(matches) < 3,
             credits=CREDITS, decision=DECISION,

@@ -177,6 +177,8 @@ def test_reading_gives_values(client: Both) -> None:
     assert len(client.list_matches(**here)) == 4
     found = client.find(Article("", body="Given."), max_matches=2, **here)
     assert (len(found.matches), found.total_matches, found.matches_truncated) == (2, 3, True)
+    told = client.find(Article("", body="Given."), same_story=True, **here)
+    assert {match.other for match in told.matches} == {"told/1"}
     compared = client.compare(Article("", body="Given."), ARTICLE.id, **here)
     assert (compared.article.body, compared.other, compared.passages) == ("Given.", ARTICLE, PASSAGES)
     assert compared.match == made_match("", ARTICLE.id)

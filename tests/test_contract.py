@@ -140,10 +140,10 @@ def test_comments_state_the_parameters() -> None:
     text = PROTOS["dedup_service.proto"].split("message CollectionParameters {")[1].split("\n}")[0]
     defaults = model.CollectionParameters()
     for comment, field in re.findall(r"((?: +//.*\n)+) +optional \w+ (\w+) =", text):
-        default = re.search(r"Default ([\d.,]+|true)\.\n", comment)
+        default = re.search(r"Default ([\d.,]+|true|false)\.\n", comment)
         assert default, field
-        if default[1] == "true":
-            assert getattr(defaults, field) is True
+        if default[1] in ("true", "false"):
+            assert getattr(defaults, field) is (default[1] == "true")
             continue
         assert number(default[1]) == getattr(defaults, field), field
         if field != "band_threshold":
@@ -338,6 +338,7 @@ def test_messages_of_the_contract_are_all_covered() -> None:
         (model.Passage(1, 2, 3, 4, 5, 6),),
         ("c",),
         0.9,
+        0.2,
     )
     cluster = model.Cluster(
         "c", 1, 2, "a", "why", "a", 1.0, settled=True, story="s", linked=("d",),

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import processes, report
-from bench.quality import adapters, calibration, datasets, outlets, tables, targets
+from bench.quality import adapters, calibration, datasets, outlets, same_story, tables, targets
 from bench.quality.corpus_files import CorpusError
 from bench.quality.finders import Found, finders
 
@@ -59,7 +59,8 @@ def main(
         asked = {name: find for name, find in finders().items() if not ours or name == tables.OURS}
         parts.append(outlets.part(asked))
         report.print_part(parts[-1], console)
-    for over_all in (calibration.part([data for data, _ in seen]), targets.part(seen)):
+    looked_at = [data for data, _ in seen]
+    for over_all in (same_story.part(looked_at), calibration.part(looked_at), targets.part(seen)):
         if over_all is not None:
             parts.append(over_all)
             report.print_part(over_all, console)

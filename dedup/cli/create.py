@@ -45,6 +45,9 @@ def run(
     keep_text: Annotated[
         bool, typer.Option("--keep-text/--no-keep-text", help="Whether headlines and bodies are kept.")
     ] = _DEFAULTS.keep_text,
+    same_story: Annotated[
+        bool, typer.Option("--same-story", help="Articles of one event can be asked for, see find.")
+    ] = _DEFAULTS.same_story,
     rule: Annotated[
         list[str] | None,
         typer.Option("--rule", metavar="NAME=VALUE", help="Where a kind of match begins; may be repeated."),
@@ -71,6 +74,7 @@ def run(
         match_window_days=match_window_days,
         story_span_days=story_span_days,
         keep_text=keep_text,
+        same_story=same_story,
         rules=read_rules(rule or ()),
     )
     with connect(target) as client:

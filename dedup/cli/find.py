@@ -31,6 +31,9 @@ def run(
     max_matches: Annotated[
         int, typer.Option("--max-matches", metavar="N", min=1, help="Show at most N matches an article.")
     ] = 10,
+    same_story: Annotated[
+        bool, typer.Option("--same-story", help="Articles of the same event as well, most similar first.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what an article would match, best first. Nothing is stored.
@@ -42,6 +45,7 @@ def run(
       dedup find draft.txt
       cat draft.txt | dedup find -
       dedup find today.jsonl --json
+      dedup find draft.txt --same-story --collection wires
 
     """
     rejected = False
@@ -50,7 +54,9 @@ def run(
             outcome = line.outcome
             if not isinstance(outcome, DedupError):
                 try:
-                    result = client.find(outcome, max_matches=max_matches, collection=collection)
+                    result = client.find(
+                        outcome, max_matches=max_matches, same_story=same_story, collection=collection
+                    )
                 except (InvalidArticle, LimitExceeded) as error:
                     outcome = error
             if isinstance(outcome, DedupError):

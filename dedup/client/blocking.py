@@ -186,10 +186,15 @@ class DedupClient:
             exchange.cancel()
 
     def find(
-        self, article: Article, *, max_matches: int = 50, collection: str = DEFAULT_COLLECTION
+        self,
+        article: Article,
+        *,
+        max_matches: int = 50,
+        same_story: bool = False,
+        collection: str = DEFAULT_COLLECTION,
     ) -> FindResult:
-        """What an article would match; nothing is stored."""
-        return self._run(calls.find(article, collection, max_matches))
+        """What an article would match, with ``same_story`` also what tells of the same event; nothing is stored."""
+        return self._run(calls.find(article, collection, max_matches, same_story=same_story))
 
     def compare(
         self, a: Article | str, b: Article | str, *, collection: str = DEFAULT_COLLECTION

@@ -180,9 +180,12 @@ def stream_request(
     )
 
 
-def find(article: Article, collection: str, max_matches: int) -> Call[model.FindResult]:
+def find(article: Article, collection: str, max_matches: int, *, same_story: bool) -> Call[model.FindResult]:
     request = pb.FindMatchesRequest(
-        parent=collection_name(collection), article=article_message(article), max_matches=max_matches
+        parent=collection_name(collection),
+        article=article_message(article),
+        max_matches=max_matches,
+        same_story=same_story,
     )
     return Call("FindMatches", request, values.find_result)
 

@@ -105,6 +105,7 @@ def match(value: model.Match, names: Namer) -> article_pb2.Match:
         longest_unquoted_run=value.longest_unquoted_run,
         other_carriers=[names.article(each) for each in value.other_carriers],
         probability=value.probability,
+        similarity=value.similarity,
     )
     _add_passages(value.passages, message.passages)
     return message
@@ -275,6 +276,7 @@ def parameters(value: model.CollectionParameters) -> service_pb2.CollectionParam
         match_window_days=value.match_window_days,
         story_span_days=value.story_span_days,
         keep_text=value.keep_text,
+        same_story=value.same_story,
         rules=service_pb2.KindRules(**asdict(value.rules)),
     )
 

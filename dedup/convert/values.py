@@ -79,6 +79,7 @@ def match(message: article_pb2.Match) -> model.Match:
         passages=_passages(message.passages),
         other_carriers=tuple(map(last_id, message.other_carriers)),
         probability=message.probability,
+        similarity=message.similarity,
     )
 
 
@@ -246,6 +247,7 @@ def parameters(message: service_pb2.CollectionParameters) -> model.CollectionPar
         story_span_days=message.story_span_days,
         keep_text=message.keep_text,
         rules=rules(message.rules),
+        same_story=message.same_story,
     )
 
 

@@ -12,6 +12,9 @@ finds all it needs on one node of a cluster. After the prefix:
 ``d<i>``   hash     digests: 16 bytes of the normalized body -> text number
 ``p<i>``   hash     postings: the last 4 of 6 bytes -> the number of the only text in decimals, or ``P`` and 4 bytes
                     a text, up to 16; then ``L`` and a key of its own
+``w<i>``   hash     word pairs, where the collection has them: 6 bytes of pair and span of days -> texts, 4 bytes
+                    each, up to 16; then ``L`` and a key of its own. A dead text stays and is passed over
+``y<w>``   string   texts of a word pair, 4 bytes each, up to ``TELLERS``, common.lua
 ``l<p>``   string   a long posting list, 4 bytes a text
 ``m<p>``   string   landmarks of a hot posting list: 8 bytes of digest + text, ascending
 ``a<n>``   string   article record: HEAD, DECISION, length and bytes of the id, payload
@@ -30,7 +33,7 @@ finds all it needs on one node of a cluster. After the prefix:
 ``lease``  string   who settles
 ========== ======== ================================================================================
 
-The three tables grow by linear hashing, one bucket at a time, so that buckets keep the store's compact
+The tables grow by linear hashing, one bucket at a time, so that buckets keep the store's compact
 encoding at any size (up to ``LOAD`` entries on average, common.lua). Numbers are little-endian. ``HEAD``,
 ``DECISION``, ``CARRIER``, ``EDGE`` are also spelled in common.lua; a test compares them.
 """

@@ -27,7 +27,7 @@ _PART_BYTES: Final = 5000
 #: Edges committed in one call, some 2 ms of the store.
 MOST_EDGES: Final = 250
 _Asks = TypeVar("_Asks", "Arrival", "Question")
-_ARRIVAL: Final = struct.Struct("<12s1s8s8sdB16s29sIII")
+_ARRIVAL: Final = struct.Struct("<12s1s8s8sdB16s29sIIII")
 _COMMIT: Final = struct.Struct("<IIdBIIII")
 _EDGE_TO: Final = struct.Struct("<II")
 _CUT: Final = struct.Struct("<IddI")
@@ -64,8 +64,9 @@ def pack_arrival(a: Arrival) -> bytes:
         len(name),
         len(a.postings),
         len(a.payload),
+        len(a.word_pairs),
     )
-    return b"".join((head, name, a.postings, a.payload))
+    return b"".join((head, name, a.postings, a.payload, a.word_pairs))
 
 
 def _pack_commit(c: TextCommit) -> list[bytes]:
@@ -157,6 +158,7 @@ class Arrival:
     carrier: bytes
     postings: bytes
     payload: bytes
+    word_pairs: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

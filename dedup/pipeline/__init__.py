@@ -146,9 +146,12 @@ class Pipeline:
 
     # -- questions -------------------------------------------------------------------------------------
 
-    async def find(self, collection: str, article: Article, max_matches: int = 50) -> FindResult:
-        """What an article would match; nothing is stored."""
-        return await Search(await self._collections.get(collection), self._pool).find(article, max_matches)
+    async def find(
+        self, collection: str, article: Article, max_matches: int = 50, *, same_story: bool = False
+    ) -> FindResult:
+        """What an article would match, with ``same_story`` also what tells of the same event; nothing is stored."""
+        search = Search(await self._collections.get(collection), self._pool)
+        return await search.find(article, max_matches, same_story=same_story)
 
     async def compare(self, collection: str, a: Article | str, b: Article | str) -> Comparison:
         """Two articles side by side; a string is the id of a stored one."""

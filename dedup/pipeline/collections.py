@@ -66,6 +66,10 @@ def check_parameters(parameters: CollectionParameters) -> None:
         choose(parameters.band_threshold, parameters.permutations)
     except ValueError as error:
         raise InvalidArgument(str(error), field="band_threshold") from error
+    if parameters.same_story and not parameters.keep_text:
+        raise InvalidArgument(
+            "same_story needs keep_text: seven bits a word tell no pairs", field="same_story"
+        )
     _check_rules(parameters.rules)
 
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from dedup import kernels
 from dedup.index import records
 from dedup.index.packing import Arrival, posting_bytes
 from dedup.model import PubStatus
 from dedup.observability import stage
 from dedup.provenance import credits as find_credits
 from dedup.sketch import Sketch, SketchParameters, sketch
+from dedup.telling import fields, span_of, word_pairs
 from dedup.text import Tokens, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from dedup.index.codec import Codec
     from dedup.model import Article, CollectionParameters, Credit
+
+
+_NO_PAIRS: Final = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Everything that depends on the article and the collection's parameters alone.
 
-    ``sketch`` is None where the body is too short to compare.
+    ``sketch`` is None where the body is too short to compare; ``pairs``, as in :mod:`dedup.telling`, are empty where
+    the collection does not ask for them.
     """
 
     article: Article
@@ -33,6 +43,7 @@ class Prepared:
     sketch: Sketch | None
     words: int
     credits: tuple[Credit, ...]
+    pairs: NDArray[np.uint64] = field(default_factory=lambda: _NO_PAIRS)
 
     @property
     def comparable(self) -> bool:
@@ -48,13 +59,19 @@ def prepare(article: Article, parameters: CollectionParameters) -> Prepared:
         digest = tokens.body_digest()
         if not parameters.keep_text:
             tokens = tokens.reduced()
-    made = None
+    made, pairs = None, _NO_PAIRS
     if long_enough:
         with stage("sketch"):
             made = sketch(tokens, SketchParameters.of(parameters))
+            if parameters.same_story:
+                body = slice(tokens.headline, None)
+                units, _ = kernels.units_of(
+                    tokens.hashes[body], tokens.flags[body], np.ones(len(tokens), np.bool_)[body]
+                )
+                pairs = word_pairs(units)
     with stage("credits"):
         credits = find_credits(article)
-    return Prepared(article, tokens, digest, made, tokens.half_words() // 2, credits)
+    return Prepared(article, tokens, digest, made, tokens.half_words() // 2, credits, pairs)
 
 
 def of_record(record: records.ArticleRecord, article: Article, parameters: CollectionParameters) -> Prepared:
@@ -64,9 +81,11 @@ def of_record(record: records.ArticleRecord, article: Article, parameters: Colle
     return Prepared(article, tokens, record.digest, made, record.words, record.credits)
 
 
-def arrival(prepared: Prepared, now: float, codec: Codec) -> Arrival:
-    """The article as the index stores it."""
+def arrival(prepared: Prepared, now: float, codec: Codec, span_days: int) -> Arrival:
+    """The article as the index stores it; ``span_days`` as in :func:`dedup.telling.span_of`."""
     article = prepared.article
+    published = article.published if article.published is not None else now
+    told = fields(prepared.pairs, span_of(published, span_days)) if len(prepared.pairs) else b""
     return Arrival(
         name_hash=records.name_hash(article.id),
         id=article.id,
@@ -79,6 +98,7 @@ def arrival(prepared: Prepared, now: float, codec: Codec) -> Arrival:
         carrier=records.encode_carrier(article, now, prepared.words, prepared.credits),
         postings=posting_bytes(prepared.sketch.postings) if prepared.sketch is not None else b"",
         payload=records.encode_payload(article, prepared.words, prepared.credits, codec, prepared.tokens),
+        word_pairs=told,
     )
 
 
@@ -90,5 +110,5 @@ def prepare_batch(
     for article in articles:
         ready = prepare(article, parameters)
         with stage("pack"):
-            out.append((ready, arrival(ready, now, codec)))
+            out.append((ready, arrival(ready, now, codec, parameters.story_span_days)))
     return out

@@ -28,7 +28,7 @@ class ReadingMethods(Methods):
         check_encoding(request)
         article = await self._given(request.article, collection)
         bind_contextvars(collection=collection, article=article.id)
-        result = await self._pipeline.find(collection, article, max_matches)
+        result = await self._pipeline.find(collection, article, max_matches, same_story=request.same_story)
         bind_work([result])
         return outgoing.find_response(result, Namer(collection))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from dedup.model import ExportedArticle, Match, Passage
+from dedup.model import ExportedArticle, Match, MatchKind, Passage
 
 #: Names of the two files.
 ARTICLES_FILE, MATCHES_FILE = "articles.jsonl", "matches.jsonl"
@@ -44,6 +44,7 @@ def match_fields(match: Match) -> dict[str, object]:
         "shared_words": match.shared_words,
         "quoted_words": match.quoted_words,
         "probability": share(match.probability),
+        **({"similarity": share(match.similarity)} if match.kind is MatchKind.SAME_STORY else {}),
         "passages": [passage_fields(passage) for passage in match.passages],
     }
 

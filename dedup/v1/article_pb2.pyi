@@ -46,6 +46,8 @@ class _MatchKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MatchKind.V
     """
     MATCH_KIND_SHARED_QUOTE: _MatchKind.ValueType  # 5
     """Independent prose around the same statement: at least 12 shared words inside quotation marks in one at least."""
+    MATCH_KIND_SAME_STORY: _MatchKind.ValueType  # 6
+    """Nothing of the above, but both tell of one event. Only in answers to a request that asks for it."""
 
 class MatchKind(_MatchKind, metaclass=_MatchKindEnumTypeWrapper):
     """How two texts are related; the first definition that holds."""
@@ -64,6 +66,8 @@ shorter text's, and one run of 10. KindRules has two more ways.
 """
 MATCH_KIND_SHARED_QUOTE: MatchKind.ValueType  # 5
 """Independent prose around the same statement: at least 12 shared words inside quotation marks in one at least."""
+MATCH_KIND_SAME_STORY: MatchKind.ValueType  # 6
+"""Nothing of the above, but both tell of one event. Only in answers to a request that asks for it."""
 Global___MatchKind: _TypeAlias = MatchKind  # noqa: Y015
 
 class _DecisionKind:
@@ -381,6 +385,7 @@ class Match(_message.Message):
     PASSAGES_FIELD_NUMBER: _builtins.int
     OTHER_CARRIERS_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
     article: _builtins.str
     """Name of the article asked about; empty if it was given without an id."""
     other: _builtins.str
@@ -405,6 +410,10 @@ class Match(_message.Message):
     """Probability that this is copy: one made from the other, or both from the same. Estimated from the unquoted words and
     word trigrams in common, calibrated on pairs that people and readers labelled; in (0, 1).
     """
+    similarity: _builtins.float
+    """How much two articles of one story have in common, in [0, 1]: cosine of their sets of pairs of neighboring words.
+    Only of SAME_STORY, else 0.
+    """
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Passage]:
         """The passages, ordered by `start`."""
@@ -428,10 +437,11 @@ class Match(_message.Message):
         passages: _abc.Iterable[Global___Passage] | None = ...,
         other_carriers: _abc.Iterable[_builtins.str] | None = ...,
         probability: _builtins.float = ...,
+        similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "containment", b"containment", "jaccard", b"jaccard", "kind", b"kind", "longest_unquoted_run", b"longest_unquoted_run", "other", b"other", "other_carriers", b"other_carriers", "other_containment", b"other_containment", "passages", b"passages", "probability", b"probability", "quoted_words", b"quoted_words", "shared_words", b"shared_words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "containment", b"containment", "jaccard", b"jaccard", "kind", b"kind", "longest_unquoted_run", b"longest_unquoted_run", "other", b"other", "other_carriers", b"other_carriers", "other_containment", b"other_containment", "passages", b"passages", "probability", b"probability", "quoted_words", b"quoted_words", "shared_words", b"shared_words", "similarity", b"similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

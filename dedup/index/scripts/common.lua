@@ -14,6 +14,7 @@ local FLAG_COMPARABLE, FLAG_TOMBSTONE, FLAG_DECIDED = 1, 2, 4
 local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a posting, unless that is a number in decimals
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
+local TELLERS = 200      -- texts that a list of a word pair holds; from then on it says nothing, and is not asked
 local MANY = 200         -- edges of a text that are not read, or removed, in one script
 local BUCKETS = 1024     -- buckets of an empty table of postings; those without entries take no space
 

@@ -2,13 +2,14 @@
 -- ARGV: time (ms), landmarks of a posting, then articles one after another, each
 --   hash of the id (12 bytes), 'u' usable or 'c' canceled, content hash (8), version (8, big-endian, NO_VERSION none), version time (double, -1 none),
 --   flags (1 comparable), digest of the body (16), carrier without its number, lengths of what follows: the id,
---   postings, 6 bytes each, and the payload of the record.
+--   postings, 6 bytes each, the payload of the record, and postings of word pairs, 6 bytes each.
 -- Answer: an error where the collection is gone; for an article: {outcome, number, text, head of the record, new text (0/1), revision, old text, postings found, edges,
 -- sequence}; a landmark pushed out after that sequence may still stand among the texts found
 if call('EXISTS', base .. 'm') == 0 then return redis.error_reply('NOCOLLECTION deleted meanwhile') end
 refuse_if_full()
 local now, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local names, digests, postings = open_table('n'), open_table('d'), open_table('p')
+local word_pairs  -- opened where a text has some
 
 -- Posting lists in keys of their own, as far as this call has met them: how many texts they have, the landmarks if that is
 -- more than `limit`, texts and landmarks yet to be written. Copies of a hot story in one call share theirs.
@@ -88,7 +89,20 @@ local function add_posting(index, key, field, posting, t4, digest, evicted)
   return add_to_list(index, posting, open_list(posting, known), t4, digest, evicted)
 end
 
-local function new_text(digest, id, carrier, blob)
+local function add_pair(field, t4)
+  local key = bucket(word_pairs, field)
+  local known = call('HGET', key, field)
+  if not known then table_set(word_pairs, field, t4)
+  elseif known == LISTED then
+    if call('STRLEN', base .. 'y' .. field) < 4 * TELLERS then call('APPEND', base .. 'y' .. field, t4) end
+  elseif #known < SHORT then call('HSET', key, field, known .. t4)
+  else
+    call('SET', base .. 'y' .. field, known .. t4)
+    call('HSET', key, field, LISTED)
+  end
+end
+
+local function new_text(digest, id, carrier, blob, told)
   local t = call('HINCRBY', COUNTERS, 't', 1)
   local t4 = packed(t)
   call('HSET', base .. 't' .. t, 'd', digest, 'v', 1, 'i', id, 'c', carrier)
@@ -113,6 +127,11 @@ local function new_text(digest, id, carrier, blob)
     end
   end
   postings.e = postings.e + fresh
+  if told ~= '' then
+    word_pairs = word_pairs or open_table('w')
+    make_room(word_pairs, #told / 6)
+    for i = 1, #told, 6 do add_pair(sub(told, i, i + 5), t4) end
+  end
   return t, table.concat(found)
 end
 
@@ -188,11 +207,13 @@ local answers = {}
 local batch, at = ARGV[3], 1
 make_room(postings, #batch / 16)  -- an article of 500 words has 120 postings and about 2,000 bytes
 while at <= #batch do
-  local hash, status, content, v, vt, flags, digest, carrier, id, blob, payload
-  hash, status, content, v, vt, flags, digest, carrier, id, blob, payload, at =
-    unpack_struct('<c12c1c8c8dBc16c' .. (CARRIER - 4) .. 'I4I4I4', batch, at)
-  id, blob, payload, at = sub(batch, at, at + id - 1), sub(batch, at + id, at + id + blob - 1),
-    sub(batch, at + id + blob, at + id + blob + payload - 1), at + id + blob + payload
+  local hash, status, content, v, vt, flags, digest, carrier, id, blob, payload, told
+  hash, status, content, v, vt, flags, digest, carrier, id, blob, payload, told, at =
+    unpack_struct('<c12c1c8c8dBc16c' .. (CARRIER - 4) .. 'I4I4I4I4', batch, at)
+  id, at = sub(batch, at, at + id - 1), at + id
+  blob, at = sub(batch, at, at + blob - 1), at + blob
+  payload, at = sub(batch, at, at + payload - 1), at + payload
+  told, at = sub(batch, at, at + told - 1), at + told
   local answer
   local n = call('HGET', bucket(names, hash), hash)
   local record, old_text, old_flags, old_content, old_version, old_time, arrived
@@ -280,7 +301,7 @@ while at <= #batch do
       if comparable then
         if t > 0 then link(t, id, entry_)
         else
-          t, found = new_text(digest, id, entry_, blob)
+          t, found = new_text(digest, id, entry_, blob, told)
           fresh = 1
         end
       end
