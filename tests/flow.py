@@ -92,6 +92,6 @@ def record_of(ready: Prepared, codec: Codec) -> ArticleRecord:
     """The record of an article as it is read back."""
     name = ready.article.id.encode()
     flags = keys.FLAG_COMPARABLE if ready.comparable else 0
-    head = keys.HEAD.pack(1, flags, b"", -1.0, -1.0, 0.0, ready.digest)
+    head = keys.HEAD.pack(1, flags, b"", keys.NO_VERSION, -1.0, 0.0, ready.digest)
     raw = head + bytes(keys.DECISION.size) + len(name).to_bytes(2, "little") + name
     return decode_record(1, raw + payload(ready, codec), codec)

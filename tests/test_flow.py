@@ -18,6 +18,7 @@ from dedup.embedded import EmbeddedValkey
 from dedup.index import keys
 from dedup.index.store import script_source
 from dedup.model import Article, DecisionKind, IngestResult
+from dedup.page_code import code_spans
 from dedup.pipeline import Pipeline
 from dedup.sketch import SketchParameters, sketch
 from dedup.text import tokenize
@@ -174,13 +175,21 @@ async def test_everything_acknowledged_survives_kill_nine(
         await fresh.close()
 
 
+def _without_code(body: str) -> str:
+    """The body with spaces in place of code of its page, which the reference does not know of."""
+    letters = list(body)
+    for start, end in code_spans(body):
+        letters[start:end] = " " * (end - start)
+    return "".join(letters)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["telegram_2019", "emergent_2014"])
 def test_candidates_are_those_of_brute_force(name: str) -> None:
     """At least 0.99 of the pairs of different outlets sharing 20 words in passages of 8 share a posting."""
     articles = data.shared(name)
-    given = [oracle.OracleArticle(a.id, a.headline, a.body, a.source) for a in articles]
+    given = [oracle.OracleArticle(a.id, a.headline, _without_code(a.body), a.source) for a in articles]
     outlet = {a.id: a.source for a in articles}
     pairs = [(pair[0], pair[1]) for pair in oracle.candidate_pairs(given, same_source=False)]
     postings = {}
