@@ -13,7 +13,7 @@ import numpy as np
 from bench import corpus
 from dedup.client import AsyncDedupClient
 from dedup.errors import DedupError
-from dedup.model import Article, CollectionParameters, ExportedArticle, Match, MatchKind
+from dedup.model import Article, CollectionParameters, ExportedArticle, IngestResult, Match, MatchKind
 
 BATCH: Final = 100
 IN_FLIGHT: Final = 8
@@ -35,13 +35,20 @@ async def prepare(
     await client.create_collection(name, chosen)
 
 
-async def batches(client: AsyncDedupClient, articles: Iterable[Article], collection: str) -> float:
+async def batches(
+    client: AsyncDedupClient,
+    articles: Iterable[Article],
+    collection: str,
+    seen: Callable[[IngestResult], None] | None = None,
+) -> float:
     """Ingest in batches of 100, four in flight; the seconds it took. Raises the first refusal."""
     started = time.perf_counter()
     stream = client.ingest_stream(articles, collection=collection, batch_size=BATCH, window=IN_FLIGHT)
     async for _, outcome in stream:
         if isinstance(outcome, DedupError):
             raise outcome
+        if seen is not None:
+            seen(outcome)
     return time.perf_counter() - started
 
 

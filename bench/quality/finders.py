@@ -27,7 +27,7 @@ from bench.quality import rarity
 from bench.quality.measures import Pair
 from dedup import kernels
 from dedup.client import AsyncDedupClient
-from dedup.model import COPY_KINDS, Article, CollectionParameters, MatchKind
+from dedup.model import COPY_KINDS, Article, CollectionParameters, DecisionKind, IngestResult, MatchKind
 from dedup.text import QUOTE_MARKS, tokenize
 
 COLLECTION: Final = "quality"
@@ -49,13 +49,14 @@ _MARKS: Final = re.compile(rf"[{_OTHERS}]|(?<!\w)[{_APOSTROPHES}]|[{_APOSTROPHES
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Pairs called copied, smaller id first by its bytes; clusters by id; of the service also kinds and stories."""
+    """Pairs called copied, smaller id first by its bytes; clusters by id; of the service also more."""
 
     pairs: set[Pair]
     clusters: dict[str, str]
     seconds: float
     kinds: dict[Pair, MatchKind] | None = None
     stories: dict[str, str] | None = None
+    decisions: dict[str, DecisionKind] | None = None
 
 
 Finder = Callable[[Sequence[Article]], Found]
@@ -88,11 +89,17 @@ def finders(text_dedup: Path | None = None) -> dict[str, Finder]:
 
 
 def _ours(articles: Sequence[Article], parameters: CollectionParameters) -> Found:
+    decisions: dict[str, DecisionKind] = {}
+
+    def decided(answer: IngestResult) -> None:
+        if answer.decision is not None:
+            decisions[answer.id] = answer.decision.kind
+
     async def go(target: str) -> tuple[load.Exported, float]:
         async with AsyncDedupClient(target) as client:
             await client.create_collection(COLLECTION, parameters)
             started = time.perf_counter()
-            await load.batches(client, articles, COLLECTION)
+            await load.batches(client, articles, COLLECTION, decided)
             await load.settled(client, COLLECTION)
             seconds = time.perf_counter() - started
             return await load.exported(client, COLLECTION), seconds
@@ -101,7 +108,7 @@ def _ours(articles: Sequence[Article], parameters: CollectionParameters) -> Foun
         exported, seconds = asyncio.run(go(stack.target))
     kinds = {_ordered(*pair): kind for pair, kind in exported.kinds.items()}
     copied = {pair for pair, kind in kinds.items() if kind in COPY_KINDS}
-    return Found(copied, exported.clusters, seconds, kinds, exported.stories)
+    return Found(copied, exported.clusters, seconds, kinds, exported.stories, decisions)
 
 
 def _by_rarity(articles: Sequence[Article]) -> Found:

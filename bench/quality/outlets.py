@@ -3,7 +3,8 @@
 Twelve made-up outlets of a footer each, of which one changes it after two weeks, a blurb on every third article and a
 list of the most read that is new every day. Each prints five items of its own a day, on which it shares nothing
 with anybody but its furniture, and four outlets print each of two wire stories a day: verbatim, trimmed, or under
-a lead of their own. All of one outlet that is found copied or stands in one cluster is wrong.
+a lead of their own. All of one outlet that is found copied or stands in one cluster is wrong, and so is every
+decision that such an item is something else than new.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from bench import corpus
 from bench.report import Cell, Grid, Part
-from dedup.model import Article
+from dedup.model import Article, DecisionKind
 from dedup.tuning import wilson
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def part(finders: Mapping[str, Finder], ages: Sequence[int] = AGES) -> Part:
             rows.append((name, age, *_row(young, finders[name](young.articles))))
     columns = (
         *("finder", "days", "articles", "pairs wrongly copied", "in false clusters", "share, 95 %"),
-        *("largest false cluster", "recall of copies"),
+        *("largest false cluster", "own items called new", "recall of copies"),
     )
     settings = {"outlets": OUTLETS, "articles of all days": len(everything.articles)}
     grid = Grid("outlets by their age: what their furniture welds", columns, tuple(rows))
@@ -123,8 +124,17 @@ def _row(young: World, found: Found) -> tuple[Cell, ...]:
         inside,
         "{:.4f} to {:.4f}".format(*wilson(inside, count)),
         max(map(len, false), default=0),
+        _called_new(young, found),
         len(copies & found.pairs) / len(copies) if copies else None,
     )
+
+
+def _called_new(young: World, found: Found) -> float | None:
+    """Of what an outlet wrote itself, the share that was new when it arrived."""
+    if found.decisions is None:
+        return None
+    own = [article for article, story in young.stories.items() if story == article]
+    return sum(found.decisions.get(article) is DecisionKind.NEW for article in own) / len(own)
 
 
 def _copies(young: World) -> set[Pair]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
-from dedup.text import QUOTED
+from dedup.text import HALF, QUOTED
 from dedup.verify import coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,19 +24,35 @@ if TYPE_CHECKING:
 
 #: From this share of its words on, found in one earlier article, an article is a copy of it.
 COPY_SHARE: Final = 0.8
-#: An outlet's own earlier text counts only where at least this share of either is covered: less is background.
+#: An outlet's own earlier text counts only where this share of either, furniture apart, is covered: less is background.
 OWN_SHARE: Final = 0.5
+#: From this share of both texts on, an earlier text of the outlet is the same page and tells nothing of its habits.
+SAME_PAGE: Final = 0.8
+#: What pages of so many of an outlet's clusters share with its new article, the outlet repeats.
+HABIT: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier article that this one matches: its number and outlet, with the match of their texts."""
+    """An earlier article that this one matches: its number and outlet, with the match of their texts.
+
+    ``containment`` is the share of the article found in it; ``weight`` the share covered of what is no furniture,
+    of the text of which that is more.
+    """
 
     carrier: Carrier
     kind: MatchKind
     containment: float
-    other_containment: float
-    words: int = 0
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A match with an earlier text: the cluster that text stands in, and who of its carriers arrived first."""
+
+    match: Verified
+    cluster: int
+    carriers: Sequence[Carrier]
 
 
 def earliest(carriers: Sequence[Carrier], before: int) -> Carrier | None:
@@ -60,10 +77,10 @@ def decide(
     Args:
         source: the article's outlet.
         earlier: matches with earlier arrivals.
-        counts: words copied, quoted, furniture and new, see :func:`count_words`.
+        counts: words copied, quoted, furniture and new, see :func:`weigh`.
     """
     own = [e for e in earlier if e.carrier.source == source]
-    background = [e for e in own if max(e.containment, e.other_containment) < OWN_SHARE]
+    background = [e for e in own if e.weight < OWN_SHARE]
     counted = [e for e in earlier if e not in background]
     copies = [e for e in counted if e.kind in COPY_KINDS]
     best = max(
@@ -89,10 +106,59 @@ def decide(
     return Decision(DecisionKind.NEW, "", 0.0, *counts), 0
 
 
-def count_words(own: ComparableText, found: Sequence[Verified]) -> tuple[int, int, int, int]:
-    """Words copied, quoted, furniture and new, against the texts found; they add up to all words."""
-    copied, quoted = coverage(own, ((v.evidence, v.text, v.first) for v in found))
-    return split_words(own.tokens, copied, quoted & ~copied, own.furniture)
+def weigh(
+    own: ComparableText, source: int, met: Sequence[Met]
+) -> tuple[list[Earlier], tuple[int, int, int, int]]:
+    """What an article met, for :func:`decide`, and its words copied, quoted, furniture and new: together all words.
+
+    Words that its outlet repeats, see :func:`habits`, count as furniture against the outlet's own pages.
+    """
+    repeated = habits(own, source, met)
+    fixed = own.furniture | repeated
+    said = own.half_words - _half_words(own, fixed)
+    earlier: list[Earlier] = []
+    for m in met:
+        evidence, other = m.match.evidence, m.match.text
+        if evidence.kind is None:
+            continue
+        lost = _half_words(own, _shared(own, [m.match]) & repeated) if repeated.any() else 0
+        told = other.half_words - _half_words(other, other.furniture) - lost
+        weight = (evidence.shared - lost) / max(1, min(said, told))
+        for carrier in m.carriers:
+            mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
+            earlier.append(Earlier(carrier, evidence.kind, mine, weight))
+    copied, quoted = coverage(own, ((m.match.evidence, m.match.text, m.match.first) for m in met))
+    return earlier, split_words(own.tokens, copied, quoted & ~copied, fixed)
+
+
+def habits(own: ComparableText, source: int, met: Sequence[Met]) -> NDArray[np.bool_]:
+    """Which words of an article its outlet is seen to repeat before they can be known as its furniture: (tokens,).
+
+    Furniture takes days to learn; an outlet's first pages would be updates of one another until then. Words that
+    pages of :data:`HABIT` clusters of the outlet share with the article, and no other outlet, are taken for it.
+    """
+    pages: dict[int, list[Verified]] = defaultdict(list)
+    for m in met:
+        if m.match.evidence.own < SAME_PAGE and any(c.source == source for c in m.carriers):
+            pages[m.cluster].append(m.match)
+    if len(pages) < HABIT:
+        return np.zeros(len(own.tokens), np.bool_)
+    held = np.zeros(len(own.tokens), np.int32)
+    for matches in pages.values():
+        held += _shared(own, matches)
+    elsewhere = [m.match for m in met if any(c.source != source for c in m.carriers)]
+    return (held >= HABIT) & ~_shared(own, elsewhere)
+
+
+def _shared(own: ComparableText, matches: Iterable[Verified]) -> NDArray[np.bool_]:
+    """Which words of a text stand in passages of these matches."""
+    copied, quoted = coverage(own, ((v.evidence, v.text, v.first) for v in matches))
+    return copied | quoted
+
+
+def _half_words(text: ComparableText, among: NDArray[np.bool_]) -> int:
+    """Length in half words of the chosen tokens of a text."""
+    return 2 * int(among.sum()) - int(np.count_nonzero(text.tokens.flags[among] & HALF))
 
 
 def against_equal(

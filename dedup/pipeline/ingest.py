@@ -24,7 +24,7 @@ from dedup.index.records import (
 )
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
-from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, earliest, first_of_each
+from dedup.pipeline.decide import Earlier, Met, against_equal, decide, earliest, first_of_each, weigh
 from dedup.pipeline.matching import Asking, Matched, Verified, ready_text
 from dedup.pipeline.prepare import Prepared, of_record, prepare_batch
 
@@ -284,17 +284,15 @@ class Ingest:
         earlier: list[Earlier] = []
         if exact and state is not None:
             share, counts = await self._exact(item, state)
-            earlier = [Earlier(c, MatchKind.EXACT, share, share) for c in exact]
+            earlier = [Earlier(c, MatchKind.EXACT, share, 1.0) for c in exact]
         elif matched is not None:
-            before: list[Verified] = []
+            before = []
             for v in matched.found:
                 other = batch.states.get(v.other.node.text)
                 carriers = first_of_each(other.node.carriers if other else (), number, source)
-                kind = v.evidence.kind
-                if carriers and kind is not None:
-                    before.append(v)
-                    earlier += [Earlier(c, kind, v.containment, v.other_containment) for c in carriers]
-            counts = count_words(matched.own, before)
+                if other is not None and carriers:
+                    before.append(Met(v, other.cluster or other.node.text, carriers))
+            earlier, counts = weigh(matched.own, source, before)
         else:
             counts = (0, 0, 0, item.prepared.words)
         decision, copied = decide(source, earlier, counts)

@@ -14,7 +14,7 @@ from dedup.errors import DedupError, InvalidArgument
 from dedup.index.packing import posting_bytes
 from dedup.index.records import source_hash
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
-from dedup.pipeline.decide import Earlier, against_equal, count_words, decide, first_of_each
+from dedup.pipeline.decide import Earlier, Met, against_equal, decide, first_of_each, weigh
 from dedup.pipeline.matching import Asking, Verified, ready_text
 from dedup.pipeline.prepare import of_record, prepare
 from dedup.telling import LEAST_COSINE, LEAST_SHARED, MOST_CANDIDATES, fields, similarity, span_of, word_pairs
@@ -122,7 +122,8 @@ class Search:
         share, counts = 0.0, (0, 0, 0, ready.words)
         if state is not None:
             share, counts = against_equal(own, (await self._room.matcher.texts([state])).get(text))
-            earlier = self._earlier(ready, state, MatchKind.EXACT, share, share)
+            carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
+            earlier = [Earlier(c, MatchKind.EXACT, share, 1.0) for c in carriers]
         decision, copied = decide(source_hash(ready.article), earlier, counts)
         names = await self._room.names([copied])
         return FindResult(
@@ -136,13 +137,15 @@ class Search:
 
     async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
         states = await self._room.index.texts([v.other.node.text for v in matched.found], carriers=True)
-        earlier: list[Earlier] = []
+        source = source_hash(ready.article)
+        met = []
         for v in matched.found:
             state = states.get(v.other.node.text)
-            if state is not None and v.evidence.kind is not None:
-                earlier += self._earlier(ready, state, v.evidence.kind, v.containment, v.other_containment)
-        counts = count_words(matched.own, matched.found)
-        decision, copied = decide(source_hash(ready.article), earlier, counts)
+            if state is not None:
+                carriers = first_of_each(state.node.carriers, _UNSTORED, source)
+                met.append(Met(v, state.cluster or state.node.text, carriers))
+        earlier, counts = weigh(matched.own, source, met)
+        decision, copied = decide(source, earlier, counts)
         names = await self._room.names([copied])
         matches = await self._room.to_matches(
             matched.own,
@@ -162,13 +165,6 @@ class Search:
             _named(decision, names.get(copied, "")),
             candidates=matched.candidates,
         )
-
-    @staticmethod
-    def _earlier(
-        ready: Prepared, state: TextState, kind: MatchKind, containment: float, other_containment: float
-    ) -> list[Earlier]:
-        carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
-        return [Earlier(c, kind, containment, other_containment) for c in carriers]
 
     async def compare(self, a: Article | str, b: Article | str) -> Comparison:
         """Two articles, stored ones by id, with the furniture that is known of stored ones left out."""
