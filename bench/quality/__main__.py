@@ -32,6 +32,7 @@ def main(
     text_dedup: Annotated[
         Path | None, typer.Option(help="A Python that has text-dedup installed: one more peer.")
     ] = None,
+    retsim: Annotated[Path | None, typer.Option(help="A Python that has unisim installed: two more.")] = None,
     output: Annotated[Path, typer.Option(help="Where results go.")] = Path("build/quality"),
 ) -> None:
     """Compare what the service finds on labelled news with what peers find."""
@@ -47,7 +48,7 @@ def main(
         elif loaded in given or (loaded.name in names if names else not given):
             started = time.perf_counter()
             found = {}
-            for name, find in finders(text_dedup).items():
+            for name, find in finders(text_dedup, retsim).items():
                 if not ours or name == tables.OURS:
                     console.print(f"[dim]{loaded.name}: {name}[/dim]", highlight=False)
                     found[name] = find(loaded.articles)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -32,6 +32,9 @@ from dedup.text import QUOTE_MARKS, tokenize
 
 COLLECTION: Final = "quality"
 _TEXT_DEDUP: Final = Path(__file__).with_name("text_dedup_groups.py")
+_RETSIM: Final = Path(__file__).with_name("retsim_pairs.py")
+#: From this cosine on RETSim's package calls two texts a match.
+ALIKE: Final = 0.9
 #: Bits that two SimHash values of near-duplicates differ in at most (Manku, Jain and Das Sarma, WWW 2007).
 HAMMING: Final = 3
 #: Fingerprints that more texts have say nothing in a plain winnowing index, and cost a square of time.
@@ -62,10 +65,10 @@ class Found:
 Finder = Callable[[Sequence[Article]], Found]
 
 
-def finders(text_dedup: Path | None = None) -> dict[str, Finder]:
+def finders(text_dedup: Path | None = None, retsim: Path | None = None) -> dict[str, Finder]:
     """All of them: the service, the service without one of its parts or with one more, peers.
 
-    ``text_dedup`` is a Python that has text-dedup installed.
+    ``text_dedup`` is a Python that has text-dedup installed, ``retsim`` one that has unisim.
     """
     default = CollectionParameters()
     found: dict[str, Finder] = {
@@ -85,6 +88,9 @@ def finders(text_dedup: Path | None = None) -> dict[str, Finder]:
     if text_dedup is not None:
         for threshold in (0.5, 0.7):
             found[f"text-dedup k=5 J>={threshold}"] = _text_dedup(text_dedup, threshold)
+    if retsim is not None:
+        for unit in ("whole", "chunk"):
+            found[f"RETSim {unit} >={ALIKE}"] = _retsim(retsim, unit)
     return found
 
 
@@ -163,17 +169,31 @@ def _text_dedup(python: Path, threshold: float) -> Finder:
     """All pairs of the groups that text-dedup makes, in a process of its own."""
 
     def find(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
-        with tempfile.TemporaryDirectory() as folder:
-            given, groups = Path(folder) / "articles.jsonl", Path(folder) / "groups.json"
-            given.write_bytes(b"".join(orjson.dumps({"text": a.body}) + b"\n" for a in articles))
-            command = [str(each) for each in (python, "-P", _TEXT_DEDUP, given, groups, threshold)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            members: dict[int, list[int]] = defaultdict(list)
-            for number, group in enumerate(orjson.loads(groups.read_bytes())):
-                members[group].append(number)
+        members: dict[int, list[int]] = defaultdict(list)
+        for number, group in enumerate(_answer_of(python, _TEXT_DEDUP, articles, threshold)):
+            members[group].append(number)
         return [pair for each in members.values() for pair in combinations(each, 2)]
 
     return _timed(find)
+
+
+def _retsim(python: Path, unit: str) -> Finder:
+    """Pairs that the neural model of unisim calls alike, in a process of its own."""
+
+    def find(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
+        return [(one, other) for one, other in _answer_of(python, _RETSIM, articles, ALIKE, unit)]
+
+    return _timed(find)
+
+
+def _answer_of(python: Path, script: Path, articles: Sequence[Article], *options: object) -> Any:
+    """What a script says about the bodies of articles, run by another Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, answer = Path(folder) / "articles.jsonl", Path(folder) / "answer.json"
+        given.write_bytes(b"".join(orjson.dumps({"text": a.body}) + b"\n" for a in articles))
+        command = [str(each) for each in (python, "-P", script, given, answer, *options)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return orjson.loads(answer.read_bytes())
 
 
 def _simhash(articles: Sequence[Article]) -> Iterable[tuple[int, int]]:
