@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+import sys
+import types
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
-from bench.quality import credits, datasets, measures, rarity, slices, targets
+from bench.quality import credits, datasets, measures, rarity, retsim_pairs, slices, targets
 from bench.quality.datasets import Dataset, LabelSet, pair
 from bench.quality.finders import Found
 from dedup.model import Article, MatchKind
@@ -193,3 +198,30 @@ def test_labels_of_credits_name_each_article_once() -> None:
     assert [sum(label.stratum == name for label in labels) for name in ("any", "mention")] == [120, 120]
     assert all(not label.text & label.photo for label in labels)
     assert len({label.half for label in labels}) == 2
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("whole", [[0, 1]]), ("chunk", [[0, 1], [0, 2], [1, 2]])])
+def test_texts_that_a_model_embeds_alike_are_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str, expected: list[list[int]]
+) -> None:
+    """Whole texts are compared by one vector each, chunks one by one; the model here counts letters."""
+    model = types.ModuleType("unisim")
+    model.TextSim = _CountsLetters  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "unisim", model)
+    texts = ["a" * 600, "a" * 700, "a" * 512 + "b" * 1024, ""]
+    given, answer = tmp_path / "given.jsonl", tmp_path / "answer.json"
+    given.write_bytes(b"".join(orjson.dumps({"text": text}) + b"\n" for text in texts))
+    retsim_pairs.main(str(given), str(answer), "0.9", unit)
+    assert orjson.loads(answer.read_bytes()) == expected
+
+
+class _CountsLetters:
+    """The interface of unisim's TextSim."""
+
+    def __init__(self, *, store_data: bool, use_accelerator: bool) -> None:
+        assert not store_data
+        assert not use_accelerator
+
+    def embed(self, inputs: Sequence[str]) -> list[list[int]]:
+        """One vector a text."""
+        return [[text.count(letter) for letter in "ab"] for text in inputs]
