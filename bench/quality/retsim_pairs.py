@@ -30,7 +30,7 @@ def main(articles: str, output: str, threshold: str, unit: str) -> None:
     vectors = np.asarray(TextSim(store_data=False, use_accelerator=False).embed(pieces), np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     owner = np.array(owners)
-    found = set()
+    found: set[tuple[int, int]] = set()
     for start in range(0, len(vectors), BLOCK):
         alike = vectors[start : start + BLOCK] @ vectors.T >= float(threshold)
         rows, columns = np.nonzero(alike)
