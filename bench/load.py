@@ -41,7 +41,7 @@ async def batches(
     collection: str,
     seen: Callable[[IngestResult], None] | None = None,
 ) -> float:
-    """Ingest in batches of 100, four in flight; the seconds it took. Raises the first refusal."""
+    """Ingest in batches of 100, several in flight; the seconds it took. Raises the first refusal."""
     started = time.perf_counter()
     stream = client.ingest_stream(articles, collection=collection, batch_size=BATCH, window=IN_FLIGHT)
     async for _, outcome in stream:

@@ -66,12 +66,20 @@ def labels() -> tuple[dict[str, object], ...]:
     return tuple(json.loads(path.read_text(encoding="utf-8")) for path in sorted(SEEDS.glob("*.labels.json")))
 
 
+def beside(name: str) -> Path:
+    """A file of real news; skips the test where it is missing, as it is for everybody who may not have that news."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(
+            f"real news of others, which may not be shipped: no ../shared/{name} beside the repository"
+        )
+    return path
+
+
 @cache
 def shared(name: str) -> tuple[Article, ...]:
     """A set of real articles; skips the test where the data does not lie beside the repository."""
-    path = SHARED / "data" / f"{name}.jsonl.gz"
-    if not path.exists():
-        pytest.skip(f"real news ({name}) does not lie beside the repository")
+    path = beside(f"data/{name}.jsonl.gz")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return tuple(to_article(json.loads(line)) for line in lines)
 

@@ -58,9 +58,7 @@ def _pair(x: str, y: str) -> tuple[str, str]:
 @pytest.mark.parametrize("crowded", [False, True])
 async def test_the_five_articles(store_url: str, crowded: bool) -> None:
     """The real five come out as expected.json says, alone and among 11,000 others, shuffled; no large cluster."""
-    path = data.SHARED / "seeds" / "articles.jsonl"
-    if not path.exists():
-        pytest.skip("the five real articles do not lie beside the repository")
+    path = data.beside("seeds/articles.jsonl")
     five = [data.to_article(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     expected = json.loads((path.parent / "expected.json").read_text(encoding="utf-8"))
     articles = list(five)

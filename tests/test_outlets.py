@@ -80,8 +80,9 @@ async def test_the_first_pages_of_an_outlet_are_no_updates_of_one_another(
 async def test_habits_leave_copies_of_others_alone(pipeline: Pipeline, collection: str) -> None:
     """What another outlet has as well is no habit: a page that copies it is its copy, whatever the outlet repeats."""
     rng = random.Random(32)
-    footer, wire = prose(rng, 70), prose(rng, 200)
-    pages = [_page(f"q{n}", f"{prose(rng, 60)}\n{footer}", n) for n in range(4)]
+    footer, background = prose(rng, 70), prose(rng, 70)
+    wire = f"{background}\n{prose(rng, 130)}"
+    pages = [_page(f"q{n}", f"{prose(rng, 60)}\n{background}\n{footer}", n) for n in range(4)]
     await flow.ingest(pipeline, collection, [*pages, replace(_page("wire", wire, 5), source="Agency")])
     (answer,) = await flow.ingest(pipeline, collection, [_page("taken", f"{wire}\n{footer}", 6)])
     assert answer.decision is not None
@@ -90,15 +91,15 @@ async def test_habits_leave_copies_of_others_alone(pipeline: Pipeline, collectio
 
 
 async def test_versions_of_one_page_are_no_habit(pipeline: Pipeline, collection: str) -> None:
-    """Five versions of one page in one batch, each with a sentence more: updates, though all share most words."""
+    """Five versions of one page in one batch and a much longer one later: updates, though all share most words."""
     rng = random.Random(33)
     body = prose(rng, 150)
-    versions = []
-    for n in range(5):
-        versions.append(_page(f"v{n}", body, n))
-        body = f"{body}\n{prose(rng, 12)}"
+    versions = [_page(f"v{n}", f"{body}\n{prose(rng, 12)}", n) for n in range(5)]
     answers = await flow.ingest(pipeline, collection, versions)
     assert [_kind(answer) for answer in answers] == ["NEW", *["OWN_UPDATE"] * 4]
+    await flow.settled(pipeline, collection)
+    (longer,) = await flow.ingest(pipeline, collection, [_page("longer", f"{body}\n{prose(rng, 70)}", 6)])
+    assert _kind(longer) == "OWN_UPDATE"  # it is the same page as none of them, but they are one cluster
 
 
 def _page(name: str, body: str, hour: int) -> Article:

@@ -47,10 +47,9 @@ def test_a_fit_finds_the_weights_that_made_the_labels() -> None:
         assert said[chosen].mean() == pytest.approx(labelled.copied[chosen].mean(), abs=0.05)
 
 
-@pytest.mark.skipif(not (data.SHARED / "data").exists(), reason="real news is not beside the repository")
 def test_the_weights_are_those_of_the_labels() -> None:
     """What is shipped is what the labelled matches give when fitted again."""
-    loaded = [each for each in datasets.load(data.SHARED / "data") if isinstance(each, datasets.Dataset)]
+    loaded = [each for each in datasets.load(data.beside("data")) if isinstance(each, datasets.Dataset)]
     labelled = calibration.labelled(loaded, calibration.PEOPLE)
     assert len(labelled) >= 250
     assert calibration.fit(labelled) == pytest.approx(WEIGHTS, abs=0.02)

@@ -132,7 +132,7 @@ def server(
         return
     binary = shutil.which("redis-server")
     if binary is None:
-        pytest.skip("there is no redis-server on this machine (Debian: apt-get install redis-server)")
+        pytest.skip("the same on Redis itself: no redis-server here (Debian: apt-get install redis-server)")
     with tempfile.TemporaryDirectory(prefix="dedup-") as short:
         made = Redis(binary, tmp_path, Path(short, "s.sock"))
         yield made

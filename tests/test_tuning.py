@@ -22,7 +22,6 @@ from dedup.verify import ComparableText, comparable, verify
 from tests import data
 from tests.cli_process import one_line
 
-TELEGRAM = data.SHARED / "data"
 #: What the labels of the pairs that were read mean.
 READ = {
     "same_copy": "near_duplicate", "excerpt": "excerpt", "derived": "rewrite",
@@ -387,16 +386,17 @@ def test_a_choice_that_does_not_hold_is_warned_about(
 
 def test_real_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Pairs of real news labelled by reading: a proposal with its cross-validated F1."""
-    read = TELEGRAM / "telegram_2019.read_pairs.jsonl.gz"
-    if not read.exists():
-        pytest.skip("real news does not lie beside the repository")
+    read = data.beside("data/telegram_2019.read_pairs.jsonl.gz")
     with gzip.open(read, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     labels = write(
         tmp_path / "labels.jsonl.gz",
         [{"article": r["article"], "other": r["other"], "kind": READ[r["label"]]} for r in rows],
     )
-    assert main(["tune", str(labels), "--articles", str(TELEGRAM / "telegram_2019.jsonl.gz"), "--json"]) == 0
+    assert (
+        main(["tune", str(labels), "--articles", str(data.beside("data/telegram_2019.jsonl.gz")), "--json"])
+        == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert found["pairs"] == {"copied": 26, "not_copied": 44}
     print(f"cross-validated F1 {found['cross_validation']['f1']}, defaults {found['defaults']['f1']}")

@@ -32,9 +32,9 @@ def main(articles: str, output: str, threshold: str, unit: str) -> None:
     owner = np.array(owners)
     found: set[tuple[int, int]] = set()
     for start in range(0, len(vectors), BLOCK):
-        alike = vectors[start : start + BLOCK] @ vectors.T >= float(threshold)
+        alike = vectors[start : start + BLOCK] @ vectors[start:].T >= float(threshold)
         rows, columns = np.nonzero(alike)
-        one, other = owner[rows + start], owner[columns]
+        one, other = owner[rows + start], owner[columns + start]
         found.update(zip(one[one < other].tolist(), other[one < other].tolist(), strict=True))
     Path(output).write_text(json.dumps(sorted(found)), encoding="utf-8")
 

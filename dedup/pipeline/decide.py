@@ -13,11 +13,12 @@ from dedup.text import HALF, QUOTED
 from dedup.verify import coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from dedup.cluster import Carrier
+    from dedup.index.records import TextState
     from dedup.pipeline.matching import Verified
     from dedup.text import Tokens
     from dedup.verify import ComparableText
@@ -36,8 +37,8 @@ HABIT: Final = 3
 class Earlier:
     """An earlier article that this one matches: its number and outlet, with the match of their texts.
 
-    ``containment`` is the share of the article found in it; ``weight`` the share covered of what is no furniture,
-    of the text of which that is more.
+    ``containment`` is the share of the article found in it; ``weight``, of the article's own outlet, the share covered
+    of what is no furniture, of the text of which that is more.
     """
 
     carrier: Carrier
@@ -53,6 +54,10 @@ class Met:
     match: Verified
     cluster: int
     carriers: Sequence[Carrier]
+
+    def is_of(self, source: int) -> bool:
+        """Whether the outlet is one of these carriers."""
+        return any(carrier.source == source for carrier in self.carriers)
 
 
 def earliest(carriers: Sequence[Carrier], before: int) -> Carrier | None:
@@ -106,6 +111,16 @@ def decide(
     return Decision(DecisionKind.NEW, "", 0.0, *counts), 0
 
 
+def meet(found: Sequence[Verified], states: Mapping[int, TextState], before: int, source: int) -> list[Met]:
+    """The matches with texts that arrived before article number ``before``, of which ``states`` has all carriers."""
+    met = []
+    for match in found:
+        state = states.get(match.other.node.text)
+        if state is not None and (carriers := first_of_each(state.node.carriers, before, source)):
+            met.append(Met(match, state.cluster or state.node.text, carriers))
+    return met
+
+
 def weigh(
     own: ComparableText, source: int, met: Sequence[Met]
 ) -> tuple[list[Earlier], tuple[int, int, int, int]]:
@@ -115,15 +130,17 @@ def weigh(
     """
     repeated = habits(own, source, met)
     fixed = own.furniture | repeated
-    said = own.half_words - _half_words(own, fixed)
     earlier: list[Earlier] = []
     for m in met:
         evidence, other = m.match.evidence, m.match.text
         if evidence.kind is None:
             continue
-        lost = _half_words(own, _shared(own, [m.match]) & repeated) if repeated.any() else 0
-        told = other.half_words - _half_words(other, other.furniture) - lost
-        weight = (evidence.shared - lost) / max(1, min(said, told))
+        lost, weight = 0, 1.0
+        if m.is_of(source):
+            lost = _half_words(own.tokens, _shared(own, [m.match]) & repeated) if repeated.any() else 0
+            said = own.half_words - _half_words(own.tokens, fixed)
+            told = other.half_words - _half_words(other.tokens, other.furniture) - lost
+            weight = (evidence.shared - lost) / max(1, min(said, told))
         for carrier in m.carriers:
             mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
             earlier.append(Earlier(carrier, evidence.kind, mine, weight))
@@ -139,7 +156,7 @@ def habits(own: ComparableText, source: int, met: Sequence[Met]) -> NDArray[np.b
     """
     pages: dict[int, list[Verified]] = defaultdict(list)
     for m in met:
-        if m.match.evidence.own < SAME_PAGE and any(c.source == source for c in m.carriers):
+        if m.match.evidence.own < SAME_PAGE and m.is_of(source):
             pages[m.cluster].append(m.match)
     if len(pages) < HABIT:
         return np.zeros(len(own.tokens), np.bool_)
@@ -156,9 +173,9 @@ def _shared(own: ComparableText, matches: Iterable[Verified]) -> NDArray[np.bool
     return copied | quoted
 
 
-def _half_words(text: ComparableText, among: NDArray[np.bool_]) -> int:
-    """Length in half words of the chosen tokens of a text."""
-    return 2 * int(among.sum()) - int(np.count_nonzero(text.tokens.flags[among] & HALF))
+def _half_words(tokens: Tokens, among: NDArray[np.bool_]) -> int:
+    """Length in half words of the chosen tokens."""
+    return 2 * int(among.sum()) - int(np.count_nonzero(tokens.flags[among] & HALF))
 
 
 def against_equal(
@@ -185,9 +202,7 @@ def split_words(
     tokens: Tokens, copied: NDArray[np.bool_], quoted: NDArray[np.bool_], furniture: NDArray[np.bool_]
 ) -> tuple[int, int, int, int]:
     """Words in each of four parts; half words are rounded so that the parts add up to the whole."""
-    units = 2 - (tokens.flags & 1).astype(np.int64)
-    total = int(units.sum()) // 2
-    shared = int(units[copied & ~furniture].sum()) // 2
-    said = int(units[quoted & ~copied & ~furniture].sum()) // 2
-    fixed = int(units[furniture].sum()) // 2
-    return shared, said, fixed, total - shared - said - fixed
+    shared = _half_words(tokens, copied & ~furniture) // 2
+    said = _half_words(tokens, quoted & ~copied & ~furniture) // 2
+    fixed = _half_words(tokens, furniture) // 2
+    return shared, said, fixed, tokens.half_words() // 2 - shared - said - fixed

@@ -24,7 +24,7 @@ from dedup.index.records import (
 )
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
-from dedup.pipeline.decide import Earlier, Met, against_equal, decide, earliest, first_of_each, weigh
+from dedup.pipeline.decide import Earlier, against_equal, decide, earliest, first_of_each, meet, weigh
 from dedup.pipeline.matching import Asking, Matched, Verified, ready_text
 from dedup.pipeline.prepare import Prepared, of_record, prepare_batch
 
@@ -286,13 +286,8 @@ class Ingest:
             share, counts = await self._exact(item, state)
             earlier = [Earlier(c, MatchKind.EXACT, share, 1.0) for c in exact]
         elif matched is not None:
-            before = []
-            for v in matched.found:
-                other = batch.states.get(v.other.node.text)
-                carriers = first_of_each(other.node.carriers if other else (), number, source)
-                if other is not None and carriers:
-                    before.append(Met(v, other.cluster or other.node.text, carriers))
-            earlier, counts = weigh(matched.own, source, before)
+            met = meet(matched.found, batch.states, number, source)
+            earlier, counts = weigh(matched.own, source, met)
         else:
             counts = (0, 0, 0, item.prepared.words)
         decision, copied = decide(source, earlier, counts)

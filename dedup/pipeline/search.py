@@ -14,7 +14,7 @@ from dedup.errors import DedupError, InvalidArgument
 from dedup.index.packing import posting_bytes
 from dedup.index.records import source_hash
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
-from dedup.pipeline.decide import Earlier, Met, against_equal, decide, first_of_each, weigh
+from dedup.pipeline.decide import Earlier, against_equal, decide, first_of_each, meet, weigh
 from dedup.pipeline.matching import Asking, Verified, ready_text
 from dedup.pipeline.prepare import of_record, prepare
 from dedup.telling import LEAST_COSINE, LEAST_SHARED, MOST_CANDIDATES, fields, similarity, span_of, word_pairs
@@ -138,13 +138,7 @@ class Search:
     async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
         states = await self._room.index.texts([v.other.node.text for v in matched.found], carriers=True)
         source = source_hash(ready.article)
-        met = []
-        for v in matched.found:
-            state = states.get(v.other.node.text)
-            if state is not None:
-                carriers = first_of_each(state.node.carriers, _UNSTORED, source)
-                met.append(Met(v, state.cluster or state.node.text, carriers))
-        earlier, counts = weigh(matched.own, source, met)
+        earlier, counts = weigh(matched.own, source, meet(matched.found, states, _UNSTORED, source))
         decision, copied = decide(source, earlier, counts)
         names = await self._room.names([copied])
         matches = await self._room.to_matches(
