@@ -16,7 +16,7 @@ from dedup.errors import DedupError
 from dedup.model import Article, CollectionParameters, ExportedArticle, IngestResult, Match, MatchKind
 
 BATCH: Final = 100
-IN_FLIGHT: Final = 8
+IN_FLIGHT: Final = 16
 CALLERS: Final = 32
 _SETTLE_SECONDS: Final = 1800.0
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MINIMUM_WORDS: Final = 6
 
 
-class Alignment(msgspec.Struct, frozen=True):
+class Alignment(msgspec.Struct, frozen=True, gc=False):
     """What two texts share, in half words; columns of ``rows`` are start in a, start in b, length, in tokens.
 
     ``rows`` (m, 3) ascend by start in a; ``row_units`` (m, 2) are the half words and quoted half words of each.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-class Carrier(msgspec.Struct, frozen=True):
+class Carrier(msgspec.Struct, frozen=True, gc=False):
     """An article that carries a text.
 
     ``source`` is a hash of the outlet, ``published`` Unix seconds (of arrival where the publisher gave none, then
@@ -50,7 +50,7 @@ class Carrier(msgspec.Struct, frozen=True):
     credits: int = 0
 
 
-class TextNode(msgspec.Struct, frozen=True):
+class TextNode(msgspec.Struct, frozen=True, gc=False):
     """A text with its carriers, the first of which has the smallest id."""
 
     text: int
@@ -58,7 +58,7 @@ class TextNode(msgspec.Struct, frozen=True):
     carriers: tuple[Carrier, ...]
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, gc=False):
     """A verified match between two texts, ``a < b``; lengths in half words.
 
     ``own`` is the least share of a text covered, over both texts and over all words and unquoted words apart.
@@ -101,6 +101,8 @@ class Settlement:
 def one_outlet(a: TextNode, b: TextNode) -> bool:
     """Whether all carriers of both texts are one outlet's."""
     source = a.carriers[0].source
+    if b.carriers[0].source != source:
+        return False
     return all(c.source == source for c in b.carriers) and all(c.source == source for c in a.carriers)
 
 

@@ -93,7 +93,7 @@ class Article:
         return f"{self.headline}\n{self.body}"
 
 
-class Passage(msgspec.Struct, frozen=True):
+class Passage(msgspec.Struct, frozen=True, gc=False):
     """A maximal run of words that stands in both texts; ``quoted`` words are inside marks in at least one."""
 
     start: int
@@ -104,7 +104,7 @@ class Passage(msgspec.Struct, frozen=True):
     quoted: int
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """A verified relation of ``article`` to ``other``, measured exactly.
 
     ``jaccard`` is over sets of 5-word shingles; ``containment`` the share of the words of ``article`` that

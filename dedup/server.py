@@ -264,7 +264,7 @@ def _settle_garbage_collection() -> None:
     """What has been loaded stays: leave it out of collections, and collect after more than 700 new objects."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(100_000, 20, 50)
 
 
 def _event_loop() -> Callable[[Coroutine[Any, Any, None]], None]:

@@ -185,6 +185,10 @@ class Tokens:
         """Length in half words from token ``start`` on."""
         return 2 * (len(self) - start) - int(np.count_nonzero(self.flags[start:] & HALF))
 
+    def half_words_of(self, chosen: NDArray[np.bool_]) -> int:
+        """Length in half words of the tokens chosen, bool of shape (n,)."""
+        return int(kernels.length(self.flags, chosen))
+
 
 @functools.cache
 def tables() -> CharacterTables:

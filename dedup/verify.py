@@ -42,7 +42,7 @@ from dedup.model import DEFAULT_RULES, Match, MatchKind, Passage, Rules
 from dedup.probability import probability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dedup.text import Tokens
 
@@ -52,9 +52,9 @@ class ComparableText:
     """A text made ready to be verified against many others.
 
     ``tokens`` are without their normal forms; ``units`` as in :mod:`dedup.align`; ``usable`` is False for tokens
-    that are furniture of the text's source, None where none is. ``half_words``, ``unquoted_half_words``,
-    ``shingles`` and ``trigrams``, the numbers of distinct ones, trigrams being plain as in :mod:`dedup.align`, are of
-    the whole text, headline included.
+    that are furniture of the text's source, None where none is, and ``furniture_half_words`` their length.
+    ``half_words``, ``unquoted_half_words``, ``shingles`` and ``trigrams``, the numbers of distinct ones, trigrams
+    being plain as in :mod:`dedup.align`, are of the whole text, headline included.
     """
 
     tokens: Tokens
@@ -66,6 +66,7 @@ class ComparableText:
     trigrams: int
     half_words: int
     unquoted_half_words: int
+    furniture_half_words: int
 
     @property
     def furniture(self) -> NDArray[np.bool_]:
@@ -73,6 +74,9 @@ class ComparableText:
         return np.zeros(len(self.tokens), np.bool_) if self.usable is None else ~self.usable
 
 
+#: Bits of :func:`coverage`.
+COPIED: Final = 1
+SAID: Final = 2
 _NO_BYTES: Final = np.empty(0, np.uint8)
 _NO_PLACES: Final = np.empty(0, np.int32)
 
@@ -93,10 +97,11 @@ def comparable(
         trigrams=int(kernels.shingle_table(units, kernels.TRIGRAM, kernels.NOT_PLAIN)[1]),
         half_words=tokens.half_words(),
         unquoted_half_words=unquoted,
+        furniture_half_words=0 if usable is None else tokens.half_words_of(~usable),
     )
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """The measured relation of text a to text b; half words, tokens, and rows as in :mod:`dedup.align`.
 
     ``quoted`` are shared words that stand inside quotation marks in at least one of the texts, ``agreed`` in both;
@@ -285,13 +290,14 @@ def to_passages(
 
 
 def coverage(
-    own: ComparableText, found: Iterable[tuple[Evidence, ComparableText, bool]]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which tokens of a text stand in passages, and which of them quoted in either text; each of shape (tokens,).
+    own: ComparableText, found: Sequence[tuple[Evidence, ComparableText, bool]]
+) -> NDArray[np.uint8]:
+    """Which tokens of a text stand in passages of each of some matches, uint8 of shape (found, tokens).
 
-    ``found`` gives evidence, the other text, and whether ``own`` is text a of that pair.
+    :data:`COPIED`, or :data:`SAID` where it is quoted in either text; 0 elsewhere. ``found`` gives evidence, the other
+    text, and whether ``own`` is text a of that pair.
     """
-    marks = np.zeros(len(own.tokens), np.uint8)
-    for evidence, other, own_first in found:
-        kernels.mark(own.units, other.units, evidence.rows, 0 if own_first else 1, marks)
-    return marks & 1 > 0, marks & 2 > 0
+    marks = np.zeros((len(found), len(own.tokens)), np.uint8)
+    for row, (evidence, other, own_first) in zip(marks, found, strict=True):
+        kernels.mark(own.units, other.units, evidence.rows, 0 if own_first else 1, row)
+    return marks

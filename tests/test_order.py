@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from dedup.index.redis_index import RedisIndex
 from dedup.model import Article, CollectionParameters, PubStatus
 from dedup.pipeline import Pipeline
 from dedup.sketch import SketchParameters, sketch
@@ -104,11 +105,11 @@ async def test_few_landmarks_in_any_order_give_the_same_state(store_url: str, la
 
 
 def _sharing_one_posting(rng: random.Random, said: str, count: int) -> list[str]:
-    """Bodies around the same statement, any two of which have one posting in common."""
+    """Bodies around the same words, any two of which have one posting in common."""
     bodies: list[str] = []
     seen: set[int] = set()
     while len(bodies) < count:
-        body = f"{data.prose(rng, 50)}\n“{said}”\n{data.prose(rng, 50)}"
+        body = f"{data.prose(rng, 50)}\n{said}\n{data.prose(rng, 50)}"
         postings = set(sketch(tokenize("", body), SketchParameters()).postings.tolist())
         if not bodies or len(postings & seen) == 1:
             bodies.append(body)
@@ -119,7 +120,7 @@ def _sharing_one_posting(rng: random.Random, said: str, count: int) -> list[str]
 async def test_one_posting_of_a_hot_list_makes_no_pair(store_url: str) -> None:
     """Ten texts that share twelve quoted words match one another; with an eleventh only those that share more do."""
     rng = random.Random(8)
-    bodies = _sharing_one_posting(rng, data.prose(rng, 12), 13)
+    bodies = _sharing_one_posting(rng, f"“{data.prose(rng, 12)}”", 13)
     other = data.prose(rng, 24)
     for number in (3, 12):
         bodies[number] += f"\n“{other}”"
@@ -136,6 +137,42 @@ async def test_one_posting_of_a_hot_list_makes_no_pair(store_url: str) -> None:
         assert not (await flow.state(pipeline, name)).matches
         await pipeline.delete_article(name, "q10")
         assert len((await flow.state(pipeline, name)).matches) == 10 * 9 // 2
+    finally:
+        await pipeline.close()
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+async def test_a_list_that_becomes_hot_queues_whom_it_parts(
+    store_url: str, monkeypatch: pytest.MonkeyPatch, quoted: bool
+) -> None:
+    """Texts are looked up again where a match rests on the list; not where they match others, outside of it."""
+    queued: set[int] = set()
+    read = RedisIndex.waiting
+
+    async def waiting(index: RedisIndex, queue: str, limit: int) -> list[tuple[int, str]]:
+        found = await read(index, queue, limit)
+        queued.update(text for text, _ in found if queue == "shrink")
+        return found
+
+    monkeypatch.setattr(RedisIndex, "waiting", waiting)
+    rng = random.Random(11)
+    phrase = data.prose(rng, 12)
+    articles = []
+    for number, body in enumerate(_sharing_one_posting(rng, f"“{phrase}”" if quoted else phrase, 11)):
+        passage = data.prose(rng, 30)
+        for name, text in (("a", f"{body}\n{passage}"), ("b", f"{passage}\n{data.prose(rng, 60)}")):
+            articles.append(
+                Article(f"{name}{number:02}", "Report", text, f"Outlet {name}{number}", published=1.6e9)
+            )
+    pipeline = await flow.open_pipeline(store_url)
+    try:
+        name = f"parted-{uuid.uuid4().hex[:8]}"
+        await _one_by_one(pipeline, name, articles)
+        state = await flow.state(pipeline, name)
+        assert {(match.article[1:], match.other[1:]) for match in state.matches} == {
+            (f"{number:02}", f"{number:02}") for number in range(11)
+        }
+        assert bool(queued) == quoted
     finally:
         await pipeline.close()
 

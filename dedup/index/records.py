@@ -107,7 +107,7 @@ class ArticleRecord:
         )
 
 
-class TextState(msgspec.Struct, frozen=True):
+class TextState(msgspec.Struct, frozen=True, gc=False):
     """A text as stored; ``node`` holds its digest and carriers: all if ``whole``, else only the first."""
 
     node: TextNode

@@ -39,7 +39,7 @@ from dedup.kernels.marks import (
     Q_WHITE_CORNER_LEFT,
     Q_WHITE_CORNER_RIGHT,
 )
-from dedup.kernels.passages import mark, offsets
+from dedup.kernels.passages import length, mark, offsets
 from dedup.kernels.posting_lists import members, survey
 from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
 from dedup.kernels.tiling import (
@@ -90,6 +90,7 @@ __all__ = [
     "band_keys",
     "beyond_ascii",
     "compare",
+    "length",
     "mark",
     "members",
     "offsets",

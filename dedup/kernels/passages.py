@@ -6,6 +6,7 @@ import numba as nb
 import numpy as np
 
 _0, _QUOTED = np.uint64(0), np.uint64(2)
+_HALF = np.uint8(1)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -45,6 +46,16 @@ def mark(own, other, rows, mine, marks):
         for t in range(rows[r, 2]):
             quoted = (own[i + t] | other[j + t]) & _QUOTED != _0
             marks[i + t] |= np.uint8(2) if quoted else np.uint8(1)
+
+
+@nb.njit(cache=True, nogil=True)
+def length(flags, chosen):
+    """Length in half words of the chosen tokens."""
+    total = 0
+    for i in range(flags.size):
+        if chosen[i]:
+            total += 1 if flags[i] & _HALF else 2
+    return total
 
 
 @nb.njit(cache=True, nogil=True)

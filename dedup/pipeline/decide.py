@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
-from dedup.text import HALF, QUOTED
-from dedup.verify import coverage
+from dedup.text import QUOTED
+from dedup.verify import COPIED, SAID, coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -128,54 +128,47 @@ def weigh(
 
     Words that its outlet repeats, see :func:`habits`, count as furniture against the outlet's own pages.
     """
-    repeated = habits(own, source, met)
-    fixed = own.furniture | repeated
+    if not met and own.usable is None:
+        return [], (0, 0, 0, own.half_words // 2)
+    marks = coverage(own, [(m.match.evidence, m.match.text, m.match.first) for m in met])
+    repeated = habits(marks, source, met)
+    fixed = own.furniture if repeated is None else own.furniture | repeated
+    said = own.half_words - own.tokens.half_words_of(fixed)
     earlier: list[Earlier] = []
-    for m in met:
+    for m, shared in zip(met, marks > 0, strict=True):
         evidence, other = m.match.evidence, m.match.text
         if evidence.kind is None:
             continue
         lost, weight = 0, 1.0
         if m.is_of(source):
-            lost = _half_words(own.tokens, _shared(own, [m.match]) & repeated) if repeated.any() else 0
-            said = own.half_words - _half_words(own.tokens, fixed)
-            told = other.half_words - _half_words(other.tokens, other.furniture) - lost
+            lost = 0 if repeated is None else own.tokens.half_words_of(shared & repeated)
+            told = other.half_words - other.furniture_half_words - lost
             weight = (evidence.shared - lost) / max(1, min(said, told))
         for carrier in m.carriers:
             mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
             earlier.append(Earlier(carrier, evidence.kind, mine, weight))
-    copied, quoted = coverage(own, ((m.match.evidence, m.match.text, m.match.first) for m in met))
-    return earlier, split_words(own.tokens, copied, quoted & ~copied, fixed)
+    seen = np.bitwise_or.reduce(marks, axis=0)
+    return earlier, split_words(own.tokens, seen & COPIED > 0, seen == SAID, fixed)
 
 
-def habits(own: ComparableText, source: int, met: Sequence[Met]) -> NDArray[np.bool_]:
+def habits(marks: NDArray[np.uint8], source: int, met: Sequence[Met]) -> NDArray[np.bool_] | None:
     """Which words of an article its outlet is seen to repeat before they can be known as its furniture: (tokens,).
 
     Furniture takes days to learn; an outlet's first pages would be updates of one another until then. Words that
     pages of :data:`HABIT` clusters of the outlet share with the article, and no other outlet, are taken for it.
+    ``marks`` are those of :func:`~dedup.verify.coverage`, a row for each that was met. None where there are no words.
     """
-    pages: dict[int, list[Verified]] = defaultdict(list)
-    for m in met:
+    pages: dict[int, list[int]] = defaultdict(list)
+    for row, m in enumerate(met):
         if m.match.evidence.own < SAME_PAGE and m.is_of(source):
-            pages[m.cluster].append(m.match)
+            pages[m.cluster].append(row)
     if len(pages) < HABIT:
-        return np.zeros(len(own.tokens), np.bool_)
-    held = np.zeros(len(own.tokens), np.int32)
-    for matches in pages.values():
-        held += _shared(own, matches)
-    elsewhere = [m.match for m in met if any(c.source != source for c in m.carriers)]
-    return (held >= HABIT) & ~_shared(own, elsewhere)
-
-
-def _shared(own: ComparableText, matches: Iterable[Verified]) -> NDArray[np.bool_]:
-    """Which words of a text stand in passages of these matches."""
-    copied, quoted = coverage(own, ((v.evidence, v.text, v.first) for v in matches))
-    return copied | quoted
-
-
-def _half_words(tokens: Tokens, among: NDArray[np.bool_]) -> int:
-    """Length in half words of the chosen tokens."""
-    return 2 * int(among.sum()) - int(np.count_nonzero(tokens.flags[among] & HALF))
+        return None
+    held = np.zeros(marks.shape[1], np.int32)
+    for rows in pages.values():
+        held += marks[rows].any(axis=0)
+    elsewhere = [row for row, m in enumerate(met) if any(c.source != source for c in m.carriers)]
+    return (held >= HABIT) & ~marks[elsewhere].any(axis=0)
 
 
 def against_equal(
@@ -202,7 +195,7 @@ def split_words(
     tokens: Tokens, copied: NDArray[np.bool_], quoted: NDArray[np.bool_], furniture: NDArray[np.bool_]
 ) -> tuple[int, int, int, int]:
     """Words in each of four parts; half words are rounded so that the parts add up to the whole."""
-    shared = _half_words(tokens, copied & ~furniture) // 2
-    said = _half_words(tokens, quoted & ~copied & ~furniture) // 2
-    fixed = _half_words(tokens, furniture) // 2
+    shared = tokens.half_words_of(copied & ~furniture) // 2
+    said = tokens.half_words_of(quoted & ~copied & ~furniture) // 2
+    fixed = tokens.half_words_of(furniture) // 2
     return shared, said, fixed, tokens.half_words() // 2 - shared - said - fixed

@@ -26,7 +26,7 @@ from dedup.v1 import dedup_service_pb2 as pb
 #: Batches of a stream that are read while one is being stored.
 READ_AHEAD = 2
 #: Batches of a stream that are worked on at once, besides the one whose answer is awaited.
-IN_FLIGHT = 6
+IN_FLIGHT = 12
 
 #: None: the client has ended the stream.
 _Requests = asyncio.Queue[pb.StreamIngestArticlesRequest | Exception | None]

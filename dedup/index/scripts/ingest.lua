@@ -35,11 +35,25 @@ local function close_lists()
   for posting, list in pairs(lists) do write_list(posting, list) end
 end
 
--- A text may now be compared with fewer others: edges to those are cut, also if one is on its way.
-local function shrink(t, done)
-  if not done[t] then
-    done[t] = true
-    call('HSET', base .. 't' .. t, 'ev', next_sequence())
+-- A text may now be compared with fewer of a list's members: edges to those are cut. One that is on its way will find the
+-- sequence of the eviction.
+local function may_have_edge_into(t, members)
+  local edges = base .. 'e' .. t
+  local count = call('HLEN', edges)
+  if count == 0 or count > MANY then return count > 0 end
+  for _, o in ipairs(call('HKEYS', edges)) do
+    local at = string.find(members, o, 1, true)
+    while at and at % 4 ~= 1 do at = string.find(members, o, at + 1, true) end
+    if at then return true end
+  end
+  return false
+end
+local function shrink(t, done, members)
+  if done[t] == 'queued' then return end
+  if not done[t] then call('HSET', base .. 't' .. t, 'ev', next_sequence()) end
+  done[t] = 'evicted'
+  if may_have_edge_into(t, members) then
+    done[t] = 'queued'
     queue('shrink', t)
   end
 end
@@ -61,7 +75,8 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
   if list.count == limit then  -- from now on the list is hot
     list.marks = table.concat(landmarks_of(members(), limit))
     list.moved = true
-    for _, other in ipairs(numbers(members())) do shrink(other, evicted) end
+    local all = members()
+    for _, other in ipairs(numbers(all)) do shrink(other, evicted, all) end
   end
   local marks, mine = list.marks, sub(digest, 1, 8) .. t4
   if not before(mine, sub(marks, -12)) then
@@ -75,7 +90,7 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
   list.marks = sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13)
   list.moved = true
   add()
-  shrink(out, evicted)
+  shrink(out, evicted, known)
   return entry(index, known, landmark_numbers(list.marks), out, list.count)
 end
 
