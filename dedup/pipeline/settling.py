@@ -164,21 +164,23 @@ class Settler:
     async def _gather(self, seeds: list[int]) -> Component:
         found = Component()
         frontier = set(seeds)
+        known: dict[int, TextState] = {}  # read in this pass: who changes meanwhile is dirty again
         while frontier:
-            states = await self._index.texts(sorted(frontier), carriers=True)
-            found.states.update({t: s for t, s in states.items() if not s.dead})
-            found.gone |= {t for t in frontier if t not in states or states[t].dead}
-            edges = await self._index.edges(t for t in states if not states[t].dead)
+            known |= await self._index.texts(sorted(frontier - known.keys()), carriers=True)
+            states = {t: known[t] for t in sorted(frontier) if t in known and not known[t].dead}
+            found.states |= states
+            found.gone |= frontier - states.keys()
+            edges = await self._index.edges(states)
             beside = await self._beside(found, states.values())
             ahead = {o for own in edges.values() for e in own for o in (e.a, e.b)} | beside
-            ahead -= found.states.keys() | found.gone
-            unknown = await self._index.texts(sorted(ahead), carriers=True)
-            alive = found.states | {t: s for t, s in unknown.items() if not s.dead}
+            known |= await self._index.texts(sorted(ahead - known.keys() - found.gone), carriers=True)
             following = beside - found.states.keys() - found.gone
             for own in edges.values():
                 for edge in own:
-                    a, b = alive.get(edge.a), alive.get(edge.b)
-                    if a is None or b is None or not links(edge, a.node, b.node, self._rules):
+                    a, b = known.get(edge.a), known.get(edge.b)
+                    if a is None or b is None or a.dead or b.dead:
+                        continue
+                    if not links(edge, a.node, b.node, self._rules):
                         continue
                     found.edges[edge.a, edge.b] = edge
                     following |= {t for t in (edge.a, edge.b) if t not in found.states}

@@ -16,6 +16,7 @@ local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a post
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
 local TELLERS = 200      -- texts that a list of a word pair holds; from then on it says nothing, and is not asked
 local MANY = 200         -- edges of a text that are not read, or removed, in one script
+local BLOCK = 16         -- numbers of events that a script takes at once
 local BUCKETS = 1024     -- buckets of an empty table of postings; those without entries take no space
 
 -- A full store allows removals: what begins with one would be left half-way. This it refuses, before anything is changed.
@@ -112,9 +113,15 @@ local function table_delete(t, field)
   t.changed = true
 end
 
+-- Numbers of events are taken in blocks; what is left of one is never used.
 local sequence
+local last_of_block = 0
 local function next_sequence()
-  sequence = call('HINCRBY', COUNTERS, 'seq', 1)
+  if last_of_block == 0 or sequence == last_of_block then
+    last_of_block = call('HINCRBY', COUNTERS, 'seq', BLOCK)
+    sequence = last_of_block - BLOCK
+  end
+  sequence = sequence + 1
   return sequence
 end
 local function queue(name, t) call('ZADD', base .. name, next_sequence(), t) end
