@@ -49,7 +49,7 @@ _stage_observers: dict[str, Callable[[float], None]] = {}
 
 
 class stage:  # noqa: N801 - reads as a verb: with stage("align")
-    """Time a block: ``with stage("align"): ...``; about a microsecond, so also on hot paths.
+    """Time a block: ``with stage("align"): ...``; a few microseconds, so around a batch rather than each text.
 
     Names are few and fixed (they are label values): the steps of the work, such as ``tokenize`` or
     ``verify``. A stage that raises is timed too. One instance times one block.

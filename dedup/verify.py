@@ -29,6 +29,7 @@ only breaks ties.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -47,14 +48,13 @@ if TYPE_CHECKING:
     from dedup.text import Tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ComparableText:
     """A text made ready to be verified against many others.
 
     ``tokens`` are without their normal forms; ``units`` as in :mod:`dedup.align`; ``usable`` is False for tokens
     that are furniture of the text's source, None where none is, and ``furniture_half_words`` their length.
-    ``half_words``, ``unquoted_half_words``, ``shingles`` and ``trigrams``, the numbers of distinct ones, trigrams
-    being plain as in :mod:`dedup.align`, are of the whole text, headline included.
+    ``half_words`` and ``unquoted_half_words`` are of the whole text, headline included.
     """
 
     tokens: Tokens
@@ -62,11 +62,20 @@ class ComparableText:
     units: NDArray[np.uint64]
     usable: NDArray[np.bool_] | None
     shingle_size: int
-    shingles: int
-    trigrams: int
     half_words: int
     unquoted_half_words: int
     furniture_half_words: int
+
+    # Most texts match no other, and are never asked for these two.
+    @functools.cached_property
+    def shingles(self) -> int:
+        """How many distinct shingles the whole text has."""
+        return int(kernels.shingle_table(self.units, self.shingle_size)[1])
+
+    @functools.cached_property
+    def trigrams(self) -> int:
+        """How many distinct trigrams it has, plain as in :mod:`dedup.align`."""
+        return int(kernels.shingle_table(self.units, kernels.TRIGRAM, kernels.NOT_PLAIN)[1])
 
     @property
     def furniture(self) -> NDArray[np.bool_]:
@@ -93,8 +102,6 @@ def comparable(
         units=units,
         usable=usable,
         shingle_size=shingle_size,
-        shingles=int(kernels.shingle_table(units, shingle_size)[1]),
-        trigrams=int(kernels.shingle_table(units, kernels.TRIGRAM, kernels.NOT_PLAIN)[1]),
         half_words=tokens.half_words(),
         unquoted_half_words=unquoted,
         furniture_half_words=0 if usable is None else tokens.half_words_of(~usable),

@@ -118,8 +118,8 @@ class Incoming:
                     bytes=size,
                     limit=limit,
                 )
-        self._check_body(message.body)
         body = message.body
+        self._check_body(body)
         if message.body_media_type:
             body = body_text(body, message.body_media_type)
             self._check_body(body)

@@ -122,8 +122,8 @@ class Ingest:
             self._on_the_way -= numbers
         changes = await self._settle(batch)
         answers = await self._answers(batch, changes)
-        for answer in answers:
-            ARTICLES.labels(answer.outcome.name.lower()).inc()
+        for outcome, count in Counter(answer.outcome for answer in answers).items():
+            ARTICLES.labels(outcome.name.lower()).inc(count)
         return answers
 
     async def finish(self, recorded: list[int]) -> bool:

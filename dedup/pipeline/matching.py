@@ -226,20 +226,26 @@ class Matcher:
         ]
         # texts that ask together meet with the furniture that this very survey found
         texts = texts | {a.text: as_stored(own) for a, own in zip(asking, owns, strict=True) if a.text}
-        out = []
-        for a, s, own, furniture, states in zip(asking, surveys, owns, packed, chosen, strict=True):
-            name = a.id.encode()
-            known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
-            first = [name < state.id.encode() for state, _ in known]
-            with stage("verify"):
-                measured = verify_many(own, [text for _, text in known], first, self.parameters.rules)
-            found = [
-                Verified(state, text, evidence, ahead)
-                for (state, text), ahead, evidence in zip(known, first, measured, strict=True)
-                if evidence is not None
+        with stage("verify"):
+            return [
+                Matched(
+                    a, own, furniture, len(states), self._verified(a, own, states, texts), s.changed, near
+                )
+                for a, s, own, furniture, states in zip(asking, surveys, owns, packed, chosen, strict=True)
             ]
-            out.append(Matched(a, own, furniture, len(states), found, s.changed, near))
-        return out
+
+    def _verified(
+        self, a: Asking, own: ComparableText, states: Sequence[TextState], texts: dict[int, ComparableText]
+    ) -> list[Verified]:
+        name = a.id.encode()
+        known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
+        first = [name < state.id.encode() for state, _ in known]
+        measured = verify_many(own, [text for _, text in known], first, self.parameters.rules)
+        return [
+            Verified(state, text, evidence, ahead)
+            for (state, text), ahead, evidence in zip(known, first, measured, strict=True)
+            if evidence is not None
+        ]
 
     async def _load(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
         ready: dict[int, ComparableText] = {}

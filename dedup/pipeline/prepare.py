@@ -53,25 +53,43 @@ class Prepared:
 
 def prepare(article: Article, parameters: CollectionParameters) -> Prepared:
     """Tokenize, sketch and look for credits."""
+    return _prepare_each([article], parameters)[0]
+
+
+def _prepare_each(articles: Sequence[Article], parameters: CollectionParameters) -> list[Prepared]:
     with stage("tokenize"):
-        tokens = tokenize(article.headline, article.body)
-        long_enough = tokens.half_words(tokens.headline) >= 2 * parameters.minimum_words
-        digest = tokens.body_digest()
-        if not parameters.keep_text:
-            tokens = tokens.reduced()
-    made, pairs = None, _NO_PAIRS
-    if long_enough:
-        with stage("sketch"):
-            made = sketch(tokens, SketchParameters.of(parameters))
-            if parameters.same_story:
-                body = slice(tokens.headline, None)
-                units, _ = kernels.units_of(
-                    tokens.hashes[body], tokens.flags[body], np.ones(len(tokens), np.bool_)[body]
-                )
-                pairs = word_pairs(units)
+        read = [_read(article, parameters) for article in articles]
+    with stage("sketch"):
+        how = SketchParameters.of(parameters)
+        made = [
+            _sketched(tokens, parameters, how) if long_enough else (None, _NO_PAIRS)
+            for tokens, _, long_enough in read
+        ]
     with stage("credits"):
-        credits = find_credits(article)
-    return Prepared(article, tokens, digest, made, tokens.half_words() // 2, credits, pairs)
+        return [
+            Prepared(article, tokens, digest, drawn, tokens.half_words() // 2, find_credits(article), pairs)
+            for article, (tokens, digest, _), (drawn, pairs) in zip(articles, read, made, strict=True)
+        ]
+
+
+def _read(article: Article, parameters: CollectionParameters) -> tuple[Tokens, bytes, bool]:
+    """Tokens as the collection keeps them, the digest of the body, and whether it is long enough to compare."""
+    tokens = tokenize(article.headline, article.body)
+    long_enough = tokens.half_words(tokens.headline) >= 2 * parameters.minimum_words
+    digest = tokens.body_digest()
+    return tokens if parameters.keep_text else tokens.reduced(), digest, long_enough
+
+
+def _sketched(
+    tokens: Tokens, parameters: CollectionParameters, how: SketchParameters
+) -> tuple[Sketch, NDArray[np.uint64]]:
+    made = sketch(tokens, how)
+    if not parameters.same_story:
+        return made, _NO_PAIRS
+    body = slice(tokens.headline, None)
+    usable = np.ones(len(tokens), np.bool_)[body]
+    units, _ = kernels.units_of(tokens.hashes[body], tokens.flags[body], usable)
+    return made, word_pairs(units)
 
 
 def of_record(record: records.ArticleRecord, article: Article, parameters: CollectionParameters) -> Prepared:
@@ -106,9 +124,6 @@ def prepare_batch(
     articles: Sequence[Article], parameters: CollectionParameters, codec: Codec, now: float
 ) -> list[tuple[Prepared, Arrival]]:
     """Prepare several articles; called in a worker thread."""
-    out = []
-    for article in articles:
-        ready = prepare(article, parameters)
-        with stage("pack"):
-            out.append((ready, arrival(ready, now, codec, parameters.story_span_days)))
-    return out
+    prepared = _prepare_each(articles, parameters)
+    with stage("pack"):
+        return [(ready, arrival(ready, now, codec, parameters.story_span_days)) for ready in prepared]

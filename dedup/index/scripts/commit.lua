@@ -119,20 +119,21 @@ for _, c in ipairs(texts) do
   end
 end
 for _, t in ipairs(numbers(take(4 * touched))) do touch(t) end
+local done = {'ZREM', base .. 'pending'}
 for _ = 1, decisions do
   local n, size
   n, size, at = unpack_struct('<I4I4', batch, at)
   local decision = take(size)
   local key = base .. 'a' .. n
-  local head = call('GETRANGE', key, 0, 7)
-  if #head == 8 then
+  local head = call('GETRANGE', key, 0, HEAD - 1)
+  if #head == HEAD then
     local _, flags = unpack_struct('<I4I4', head)
     if decision ~= '' and bit.band(flags, FLAG_DECIDED) == 0 then
-      call('SETRANGE', key, HEAD, decision)
-      call('SETRANGE', key, 4, packed(flags + FLAG_DECIDED))
+      call('SETRANGE', key, 4, packed(flags + FLAG_DECIDED) .. sub(head, 9) .. decision)
       decided[#decided + 1] = n
     end
   end
-  call('ZREM', base .. 'pending', n)
+  done[#done + 1] = n
 end
+if #done > 2 then call(unpack(done)) end
 return {refused, decided, moved_texts}

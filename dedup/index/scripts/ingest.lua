@@ -35,6 +35,23 @@ local function close_lists()
   for posting, list in pairs(lists) do write_list(posting, list) end
 end
 
+-- What every article would change, written once for all: how many articles and texts there are more, who is pending.
+local articles_more, texts_more, pending = 0, 0, {}
+local function not_pending(n)
+  pending[n] = nil
+  call('ZREM', base .. 'pending', n)
+end
+local function close_counts()
+  if articles_more ~= 0 then call('HINCRBY', COUNTERS, 'articles', articles_more) end
+  if texts_more ~= 0 then call('HINCRBY', COUNTERS, 'texts', texts_more) end
+  local members = {'ZADD', base .. 'pending'}
+  for n in pairs(pending) do
+    members[#members + 1] = now
+    members[#members + 1] = n
+  end
+  if #members > 2 then call(unpack(members)) end
+end
+
 -- A text may now be compared with fewer of a list's members: edges to those are cut. One that is on its way will find the
 -- sequence of the eviction.
 local function may_have_edge_into(t, members)
@@ -121,7 +138,7 @@ local function new_text(digest, id, carrier, blob, told)
   local t = call('HINCRBY', COUNTERS, 't', 1)
   local t4 = packed(t)
   call('HSET', base .. 't' .. t, 'd', digest, 'v', 1, 'i', id, 'c', carrier)
-  call('HINCRBY', COUNTERS, 'texts', 1)
+  texts_more = texts_more + 1
   table_set(digests, digest, t4)
   postings.changed = true
   local found = {}
@@ -178,7 +195,7 @@ local function kill(t, record)
   call('DEL', edges)
   call('HSET', key, 'x', 1)
   call('HINCRBY', key, 'v', 1)
-  call('HINCRBY', COUNTERS, 'texts', -1)
+  texts_more = texts_more - 1
   call('SET', base .. 'x' .. t, record)
   call('ZREM', base .. 'recheck', t)
   call('ZREM', base .. 'shrink', t)
@@ -255,8 +272,8 @@ while at <= #batch do
         edges = call('HGETALL', base .. 'e' .. t)
         unlink(t, n, record)
       end
-      call('HINCRBY', COUNTERS, 'articles', -1)
-      call('ZREM', base .. 'pending', n)
+      articles_more = articles_more - 1
+      not_pending(n)
     elseif not n then
       n = call('HINCRBY', COUNTERS, 'a', 1)
       table_set(names, hash, packed(n))
@@ -285,7 +302,7 @@ while at <= #batch do
     else
       n = call('HINCRBY', COUNTERS, 'a', 1)
       table_set(names, hash, packed(n))
-      call('HINCRBY', COUNTERS, 'articles', 1)
+      articles_more = articles_more + 1
     end
     local comparable = bit.band(flags, FLAG_COMPARABLE) == FLAG_COMPARABLE
     local entry_ = packed(n) .. carrier
@@ -325,8 +342,8 @@ while at <= #batch do
     call('SET', base .. 'a' .. n, head .. slot .. pack('<H', #id) .. id .. payload)
     local revision = 0
     if t > 0 then
-      revision = tonumber(call('HGET', base .. 't' .. t, 'v'))
-      call('ZADD', base .. 'pending', now, n)
+      revision = fresh == 1 and 1 or tonumber(call('HGET', base .. 't' .. t, 'v'))
+      pending[n] = true
     end
     answer = {outcome, n, t, head .. slot, fresh, revision, previous, found, {}}
   end
@@ -335,4 +352,5 @@ while at <= #batch do
 end
 close_lists()
 close_tables()
+close_counts()
 return answers
