@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dedup import agencies
@@ -41,6 +41,7 @@ def test_cuts_are_whole_in_parts_of_bounded_size(sizes: list[int]) -> None:
 
 
 @given(st.lists(st.integers(0, 4000), max_size=20))
+@example([0, 834])
 def test_a_batch_is_whole_in_parts(postings: list[int]) -> None:
     """All texts in order; more than one in a part only where their postings are few."""
     batch = [Question(n, b"", bytes(6 * size)) for n, size in enumerate(postings)]

@@ -42,7 +42,7 @@ def in_parts(batch: Sequence[_Asks]) -> Iterable[Sequence[_Asks]]:
     """Cut a batch so that no call holds the store for more than a few milliseconds."""
     start, held = 0, 0
     for stop, one in enumerate(batch):
-        if held and held + len(one.postings) > _PART_BYTES:
+        if stop > start and held + len(one.postings) > _PART_BYTES:
             yield batch[start:stop]
             start, held = stop, 0
         held += len(one.postings)
