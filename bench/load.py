@@ -12,11 +12,12 @@ import numpy as np
 
 from bench import corpus
 from dedup.client import AsyncDedupClient
+from dedup.client.calls import WINDOW
 from dedup.errors import DedupError
 from dedup.model import Article, CollectionParameters, ExportedArticle, IngestResult, Match, MatchKind
 
 BATCH: Final = 100
-IN_FLIGHT: Final = 16
+IN_FLIGHT: Final = WINDOW
 CALLERS: Final = 32
 _SETTLE_SECONDS: Final = 1800.0
 

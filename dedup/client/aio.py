@@ -138,7 +138,7 @@ class AsyncDedupClient:
         *,
         collection: str = DEFAULT_COLLECTION,
         batch_size: int = 100,
-        window: int = 16,
+        window: int = calls.WINDOW,
         max_matches: int | None = None,
     ) -> AsyncIterator[tuple[Article, IngestResult | DedupError]]:
         """Store articles as they come; see :meth:`dedup.client.DedupClient.ingest_stream`."""

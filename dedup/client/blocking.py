@@ -139,7 +139,7 @@ class DedupClient:
         *,
         collection: str = DEFAULT_COLLECTION,
         batch_size: int = 100,
-        window: int = 16,
+        window: int = calls.WINDOW,
         max_matches: int | None = None,
     ) -> Iterator[tuple[Article, IngestResult | DedupError]]:
         """Store articles as they come and yield each with its outcome, in order, once it is stored.

@@ -21,6 +21,8 @@ V = TypeVar("V")
 
 #: Articles in a call of ``ingest_batch``; longer batches are sent in several.
 BATCH_ARTICLES = 500
+#: Batches of a stream that are sent ahead of their answers: as many as keep a server busy.
+WINDOW = 16
 #: Characters of text after which a batch is closed, so that it stays well below ``max_message_bytes``.
 BATCH_CHARACTERS = 4 << 20
 #: Largest article sent at all, bytes; the server's own limits are below it.

@@ -89,18 +89,19 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
     add()
     return entry(index, known, '', 0, 0)
   end
+  local known
   if list.count == limit then  -- from now on the list is hot
-    list.marks = table.concat(landmarks_of(members(), limit))
+    known = members()
+    list.marks = table.concat(landmarks_of(known, limit))
     list.moved = true
-    local all = members()
-    for _, other in ipairs(numbers(all)) do shrink(other, evicted, all) end
+    for _, other in ipairs(numbers(known)) do shrink(other, evicted, known) end
   end
   local marks, mine = list.marks, sub(digest, 1, 8) .. t4
   if not before(mine, sub(marks, -12)) then
     add()
     return entry(index, '', landmark_numbers(marks), 0, list.count)
   end
-  local known = members()
+  known = known or members()
   local out = number(sub(marks, -4))
   local place = 1
   while before(sub(marks, place, place + 11), mine) do place = place + 12 end
