@@ -56,6 +56,7 @@ def main(
     console = Console()
     console.width = max(console.width, 120)  # tables are wide, also where they go to a file
     used = processes.bind_to_cores(cores)
+    console.print(f"store: its memory comes from {report.allocator()}", highlight=False)
     about = {"machine": report.machine(used), "quick": quick}
     chosen = tuple(int(size) for size in sizes.split(",") if size)
     options = Options(quick, articles, rounds, seconds, chosen, data, output, Console(stderr=True))

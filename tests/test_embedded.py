@@ -128,6 +128,21 @@ def test_configuration_is_the_one_the_index_needs(store_url: str) -> None:
     assert settings["hash-max-listpack-value"] == "64"
 
 
+@pytest.mark.parametrize("chosen", [None, ""], ids=["by itself", "refused"])
+def test_memory_comes_from_jemalloc_where_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str | None
+) -> None:
+    """The process has jemalloc in its memory, unless the environment says otherwise; without jemalloc it starts too."""
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("LD_PRELOAD", chosen)
+    with EmbeddedValkey(tmp_path) as store:
+        if sys.platform != "linux":
+            pytest.skip("only Linux tells which libraries a process has")
+        loaded = "libjemalloc" in Path(f"/proc/{store.pid}/maps").read_text()
+        assert loaded == (chosen is None and embedded.jemalloc() is not None)
+
+
 def test_second_server_on_a_directory_is_refused_at_once(tmp_path: Path) -> None:
     """It gets one sentence that names the directory; the first goes on."""
     with EmbeddedValkey(tmp_path) as first:
