@@ -2,9 +2,10 @@
 
 *Eligible pairs.* A posting list is kept whole, however hot. All texts of a list may be compared with one another, until
 it is *hot*: has more texts than landmarks. Then two of them may be if they share two hot lists, and in each of
-these one of the two is among its *landmarks*, the texts with the smallest digests. That bounds the work and depends on
-content alone, not on the order of arrival. A single posting that many have is mostly a stock phrase; of a run of 20
-copied words windows of 8 take two postings at least.
+these one of the two is among its *landmarks*, the texts with the smallest digests; from 100 texts on, among the smaller
+half of them: versions of a hot story have different landmarks, and each is compared with those of every list it stands
+in. That bounds the work and depends on content alone, not on the order of arrival. A single posting that many have is
+mostly a stock phrase; of a run of 20 copied words windows of 8 take two postings at least.
 
 *Furniture.* A posting that one source has in at least 3 texts, on at least 3 days, the first and last more than 5
 days apart, is that source's furniture (footers, biographies, teasers): for its texts it counts neither as a
@@ -16,9 +17,9 @@ neighboring window minima that are both furniture, all words are; one alone cove
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from dedup.sketch import Sketch
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """A text as the furniture rule sees it: number (0: not in the index), outlet of its first carrier, day."""
 
     text: int
@@ -39,8 +39,7 @@ class Placed:
     day: int
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbors:
+class Neighbors(msgspec.Struct, frozen=True, gc=False):
     """Texts that posting lists name, as the furniture rule sees them; all of shape (texts,), ascending by number."""
 
     texts: NDArray[np.uint32]
@@ -53,8 +52,7 @@ class Neighbors:
         return set(np.intersect1d(theirs, texts_in(lists)).tolist())
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(msgspec.Struct, frozen=True, gc=False):
     """What posting lists say about the text that asked.
 
     ``furniture`` bool by posting; ``candidates`` the texts it may be compared with, ascending; ``changed`` the

@@ -22,6 +22,7 @@ Texts are nodes here; an article stands where its text stands.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -108,16 +109,24 @@ def one_outlet(a: TextNode, b: TextNode) -> bool:
 
 def links(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules = DEFAULT_SETTLING) -> bool:
     """Whether an edge can join clusters or link them in a story; other edges play no part in settling."""
-    return _may_join(edge, a, b, rules) or _links_story(edge, a, b, rules)
+    if not one_outlet(a, b):
+        return True
+    covered = max(edge.a_containment, edge.b_containment) >= rules.covered
+    return edge.kind != MatchKind.SHARED_QUOTE and (covered or edge.own >= rules.own_share)
 
 
 def settle(
     nodes: Mapping[int, TextNode], edges: Iterable[Edge], rules: SettlingRules = DEFAULT_SETTLING
 ) -> Settlement:
     """Settle one component or several: ``nodes`` by text number, each edge once, both ends in ``nodes``."""
-    ordered = sorted(edges, key=lambda e: _strength(e, nodes))
-    grouping = _Grouping(nodes, [e for e in ordered if _may_join(e, nodes[e.a], nodes[e.b], rules)], rules)
-    grouping.run()
+    every = list(edges)
+    grouping = _Grouping(nodes, [e for e in every if _may_join(e, nodes[e.a], nodes[e.b], rules)], rules)
+    grouping.join_copies()
+    # what stands within one of the groups that these made decides nothing any more
+    ordered = sorted(
+        [e for e in every if grouping.root[e.a] != grouping.root[e.b]], key=lambda e: _strength(e, nodes)
+    )
+    grouping.run([e for e in ordered if _may_join(e, nodes[e.a], nodes[e.b], rules)])
     clusters = sorted(tuple(sorted(members)) for members in grouping.members.values())
     where = {text: index for index, members in enumerate(clusters) for text in members}
     linked = set()
@@ -150,13 +159,18 @@ class _Grouping:
         self.edges = edges
         self.members: dict[int, set[int]] = {text: {text} for text in nodes}
         self.root = {text: text for text in nodes}
-        self.neighbors: dict[int, dict[int, Edge]] = defaultdict(dict)
-        for edge in edges:
-            self.neighbors[edge.a][edge.b] = edge
-            self.neighbors[edge.b][edge.a] = edge
 
-    def run(self) -> None:
-        waiting = list(self.edges)
+    def join_copies(self) -> None:
+        """What always joins: it is strongest, and among such edges the order does not matter."""
+        for edge in self.edges:
+            if edge.kind <= MatchKind.NEAR_DUPLICATE:
+                x, y = self.root[edge.a], self.root[edge.b]
+                if x != y:
+                    self._join(x, y)
+
+    def run(self, edges: Sequence[Edge]) -> None:
+        """Join by all other edges, given strongest first."""
+        waiting = edges
         while waiting:
             left = []
             tried: set[tuple[int, int, int, int]] = set()
@@ -182,8 +196,6 @@ class _Grouping:
         self.members[x] |= self.members.pop(y)
 
     def _passes(self, edge: Edge, x: int, y: int, tried: set[tuple[int, int, int, int]]) -> bool:
-        if edge.kind <= MatchKind.NEAR_DUPLICATE:
-            return True
         size_x, size_y = len(self.members[x]), len(self.members[y])
         if size_x == size_y == 1:
             return True
@@ -204,6 +216,15 @@ class _Grouping:
             return False
         tried.add(attempt)
         return self._supported(x, y)
+
+    @functools.cached_property
+    def neighbors(self) -> dict[int, dict[int, Edge]]:
+        """Edges by their ends; where copies join everything nobody asks for them."""
+        found: dict[int, dict[int, Edge]] = defaultdict(dict)
+        for edge in self.edges:
+            found[edge.a][edge.b] = edge
+            found[edge.b][edge.a] = edge
+        return found
 
     def _held(self, text: int, least: float) -> bool:
         """Whether at least this share of ``text`` stands in another member of its cluster."""

@@ -23,6 +23,7 @@ import functools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import xxhash
 
@@ -94,8 +95,7 @@ class SketchParameters:
         return xxhash.xxh3_64_hexdigest(described.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Sketch:
+class Sketch(msgspec.Struct, frozen=True, gc=False):
     """Postings of one text.
 
     ``postings`` uint64 of 42 bits, distinct, ascending: window minima and band keys. ``minima`` (the same 42

@@ -30,6 +30,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
@@ -136,8 +137,7 @@ class CharacterTables:
     doubtful: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True, gc=False):
     """The tokens of one text; every array has shape (n,) except ``utf8``.
 
     ``hashes`` uint64 of the normal form; ``starts``, ``ends`` int32 code points of the text as received;

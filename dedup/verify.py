@@ -30,7 +30,6 @@ only breaks ties.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -48,8 +47,7 @@ if TYPE_CHECKING:
     from dedup.text import Tokens
 
 
-@dataclass(frozen=True)
-class ComparableText:
+class ComparableText(msgspec.Struct, frozen=True, dict=True):
     """A text made ready to be verified against many others.
 
     ``tokens`` are without their normal forms; ``units`` as in :mod:`dedup.align`; ``usable`` is False for tokens
@@ -97,7 +95,7 @@ def comparable(
     may_use = np.ones(len(tokens), np.bool_) if usable is None else usable
     units, unquoted = to_units(tokens, may_use)
     return ComparableText(
-        tokens=replace(tokens, utf8=_NO_BYTES, byte_starts=_NO_PLACES, byte_ends=_NO_PLACES),
+        tokens=msgspec.structs.replace(tokens, utf8=_NO_BYTES, byte_starts=_NO_PLACES, byte_ends=_NO_PLACES),
         digest=digest,
         units=units,
         usable=usable,

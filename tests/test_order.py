@@ -177,6 +177,39 @@ async def test_a_list_that_becomes_hot_queues_whom_it_parts(
         await pipeline.close()
 
 
+async def test_a_crowd_in_any_order_gives_the_same_state(store_url: str) -> None:
+    """From 100 texts on half of the landmarks open a list; below, after deletions, all of them again."""
+    rng = random.Random(5)
+    paragraphs = [data.prose(rng, 30) for _ in range(5)]
+    articles = [
+        Article(
+            f"c{number:03}",
+            f"Report {number}",
+            "\n".join([*paragraphs[: rng.randrange(1, 6)], data.prose(rng, 30)]),
+            f"Outlet {number % 50}",
+            published=1.6e9,
+        )
+        for number in range(130)
+    ]
+    pipeline = await flow.open_pipeline(store_url)
+    try:
+        name, state = await _every_way(pipeline, rng, articles, CollectionParameters())
+        pairs = len(state.matches)
+        left = sorted(articles, key=lambda a: a.id)[:90]
+        for article in articles:
+            if article not in left:
+                await pipeline.delete_article(name, article.id)
+        fresh = f"crowd-{uuid.uuid4().hex[:8]}"
+        await flow.ingest(pipeline, fresh, left, 7)
+        after, expected = await flow.state(pipeline, name), await flow.state(pipeline, fresh)
+        assert after == expected
+        assert len(after.matches) / len(left) > 1.1 * pairs / len(articles), (
+            "fewer texts, and more pairs each"
+        )
+    finally:
+        await pipeline.close()
+
+
 async def test_a_notice_of_a_hundred_articles_is_nobodys_copy(store_url: str) -> None:
     """What a chain prints under every article for weeks joins nothing, in any order; under fewer it is copy."""
     rng = random.Random(3)

@@ -7,9 +7,9 @@ and commit.lua spell out.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
 import numpy as np
 
 from dedup.index import keys
@@ -100,11 +100,11 @@ def commits_in_parts(texts: Iterable[TextCommit]) -> list[list[TextCommit]]:
         start = 0
         while len(c.edges) - start > room:
             stop = start + room
-            parts[-1].append(replace(c, replace=False, recheck="", edges=c.edges[start:stop]))
+            parts[-1].append(msgspec.structs.replace(c, replace=False, recheck="", edges=c.edges[start:stop]))
             parts.append([])
             start, room = stop, MOST_EDGES
         stay = packed([other for other, _, _ in c.edges[:start]]) if c.replace else b""
-        parts[-1].append(replace(c, edges=c.edges[start:], stay=stay))
+        parts[-1].append(msgspec.structs.replace(c, edges=c.edges[start:], stay=stay))
         room -= len(c.edges) - start
     return parts
 
@@ -124,8 +124,7 @@ def cuts_in_parts(cuts: Iterable[Cut]) -> list[bytes]:
     return [b"".join(part) for part in parts if part]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """A text whose posting lists are asked for; its number is one that no text has where it is not stored."""
 
     text: int
@@ -133,8 +132,7 @@ class Question:
     postings: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(msgspec.Struct, frozen=True, gc=False):
     """A text that lost a place as landmark: its entry in the queue, its look-up's sequence, whom it may not meet."""
 
     text: int
@@ -143,8 +141,7 @@ class Cut:
     others: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An article on its way into the index; byte layouts as in ``ingest.lua``."""
 
     name_hash: bytes
@@ -161,8 +158,7 @@ class Arrival:
     word_pairs: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """What ``ingest.lua`` answers for one article.
 
     ``text`` is 0 where the article is not comparable; ``new_text`` tells that its postings were stored now and
@@ -182,8 +178,7 @@ class Stored:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class TextCommit:
+class TextCommit(msgspec.Struct, frozen=True, gc=False):
     """What verification found for one text: furniture (None: as it was) and edges (other, its revision, edge).
 
     ``stay``, texts of 4 bytes each: where ``replace`` ends all other edges, those to these stay.

@@ -6,7 +6,7 @@ Payloads are msgpack arrays, compressed by :mod:`dedup.index.codec`. Nothing is 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -73,8 +73,7 @@ _reduced_decoder: Final = msgspec.msgpack.Decoder(_Reduced)
 _REDUCED: Final = 0x90 + len(_Reduced.__struct_fields__)
 
 
-@dataclass(frozen=True, slots=True)
-class ArticleRecord:
+class ArticleRecord(msgspec.Struct, frozen=True, gc=False):
     """An article record read back; ``copies`` in the decision is still a number.
 
     ``reduced`` are the tokens of an article whose text is not kept: headline and body of ``article`` are empty then.
@@ -384,10 +383,14 @@ def encode_edge(edge: Edge) -> bytes:
     )
 
 
-def decode_edges(text: int, raw: bytes) -> list[Edge]:
-    """The edges of a text: the number of the other and the bytes of :func:`encode_edge`, one after another."""
+def decode_edges(text: int, raw: bytes, without: Collection[int] = ()) -> list[Edge]:
+    """The edges of a text: the number of the other and the bytes of :func:`encode_edge`, one after another.
+
+    Edges to texts in ``without`` are left out.
+    """
     found = []
     for other, kind, *lengths in keys.EDGE_FROM.iter_unpack(raw):
-        a, b = (text, other) if text < other else (other, text)
-        found.append(Edge(a, b, _KINDS[kind], *lengths))
+        if other not in without:
+            a, b = (text, other) if text < other else (other, text)
+            found.append(Edge(a, b, _KINDS[kind], *lengths))
     return found

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
 from dedup.errors import StoreUnavailable
@@ -110,11 +110,15 @@ class RedisIndex:
 
     async def _commit_furniture(self, texts: Sequence[TextCommit]) -> tuple[list[TextCommit], set[int]]:
         """Write the furniture of texts alone; what is left to write at their new revisions, and the texts refused."""
-        first = [replace(c, replace=False, recheck="", edges=[]) for c in texts if c.furniture is not None]
+        first = [
+            msgspec.structs.replace(c, replace=False, recheck="", edges=[])
+            for c in texts
+            if c.furniture is not None
+        ]
         refused, _, changed = await self._run("commit", pack_commits(first)) if first else ([], [], [])
         failed, moved = set(refused), set(changed)
         left = [
-            replace(
+            msgspec.structs.replace(
                 c,
                 revision=c.revision + (c.text in moved),
                 furniture=None,
@@ -204,9 +208,10 @@ class RedisIndex:
             await self._read_dictionary(missing.number)
             return decode_record(number, raw, self.codec)
 
-    async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
-        """Edges by text; texts without any are left out."""
+    async def edges(self, texts: Iterable[int], *, once: bool = False) -> dict[int, list[Edge]]:
+        """Edges by text; texts without any are left out. With ``once``, one between two of them is only the first's."""
         wanted = list(texts)
+        ahead: set[int] = set()
         found: dict[int, list[Edge]] = {}
         for start in range(0, len(wanted), _EDGES_CHUNK):
             chunk = wanted[start : start + _EDGES_CHUNK]
@@ -214,7 +219,11 @@ class RedisIndex:
             many = [text for text, raw in answers.items() if isinstance(raw, int)]
             alone = await self.store.pipeline([("HGETALL", f"{self.prefix}e{text}") for text in many])
             answers |= {text: _joined(raw) for text, raw in zip(many, alone, strict=True)}
-            found |= {text: decode_edges(text, raw) for text, raw in answers.items() if raw}
+            for text, raw in answers.items():
+                if raw:
+                    found[text] = decode_edges(text, raw, ahead)
+                if once:
+                    ahead.add(text)
         return found
 
     async def numbers(self, ids: Sequence[str]) -> list[int]:

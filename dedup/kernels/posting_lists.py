@@ -7,6 +7,8 @@ import numpy as np
 
 #: Texts from which on a list can be boilerplate of all outlets.
 EVERYWHERE = 100
+#: Texts from which on only half of a list's landmarks open it; the same number in ``common.lua``.
+CROWD = 100
 
 
 @nb.njit(cache=True, nogil=True)
@@ -38,12 +40,18 @@ def _everywhere(days, count, texts):
 
 
 @nb.njit(cache=True, nogil=True)
+def _opening(texts, landmarks):
+    """How many landmarks, the smallest first, may be compared with all others of a hot list of so many texts."""
+    return landmarks if texts < CROWD else (landmarks + 1) // 2
+
+
+@nb.njit(cache=True, nogil=True)
 def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving):
     """Read posting lists: which are furniture, who may be compared, whose furniture changed.
 
     ``lists`` uint32 is a sequence of entries (index, e, m, moved, texts of a hot list, e eligible texts, m
-    landmarks; with landmarks and no eligible texts the landmarks are these); ``texts``, ascending, with their
-    sources and days are all texts in them that are alive; ``own`` is the asking text, which
+    landmarks; with landmarks and no eligible texts those that open the list are these); ``texts``, ascending, with
+    their sources and days are all texts in them that are alive; ``own`` is the asking text, which
     stands in no list of eligible texts. With ``leaving`` False the own text came in and ``moved`` is the landmark it
     pushed out; with True it went out and ``moved`` is the one that took its place.
     Returns furniture bool (size,), eligible bool (texts,), changes as rows (index, source; 0: of every source).
@@ -116,7 +124,7 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
                 if before != _repeats(group_source, group_day, count, sources[moved_at]):
                     change_index[changes], change_source[changes] = index, sources[moved_at]
                     changes += 1
-        for q in range(p, p + (e if e > 0 else m)):
+        for q in range(p, p + (e if e > 0 else _opening(now, m))):
             at = np.searchsorted(texts, lists[q])
             if at < texts.size and texts[at] == lists[q] and not eligible[at] and not mine:
                 if count < 3 or not _repeats(group_source, group_day, count, sources[at]):

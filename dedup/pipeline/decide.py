@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
@@ -33,8 +33,7 @@ SAME_PAGE: Final = 0.8
 HABIT: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(msgspec.Struct, frozen=True, gc=False):
     """An earlier article that this one matches: its number and outlet, with the match of their texts.
 
     ``containment`` is the share of the article found in it; ``weight``, of the article's own outlet, the share covered
@@ -47,8 +46,7 @@ class Earlier:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
+class Met(msgspec.Struct, frozen=True, gc=False):
     """A match with an earlier text: the cluster that text stands in, and who of its carriers arrived first."""
 
     match: Verified

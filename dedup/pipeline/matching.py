@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from dedup.candidates import Neighbors, Placed, Survey, survey, texts_in, usable_tokens
@@ -34,8 +34,7 @@ EVERY_SOURCE: Final = 0
 _opened: Final = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(msgspec.Struct, frozen=True, gc=False):
     """A text that looks for matches: stored under ``text``, or 0; ``id`` orders it against the others."""
 
     text: int
@@ -48,8 +47,7 @@ class Asking:
     lists: NDArray[np.uint32]
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True, gc=False):
     """A verified match of the asking text with text ``other``; ``first`` tells that the asking text is side a."""
 
     other: TextState
@@ -68,8 +66,7 @@ class Verified:
         return self.evidence.b_containment if self.first else self.evidence.a_containment
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(msgspec.Struct, frozen=True, gc=False):
     """What one text met: ``furniture`` packed as stored, ``changed`` (posting index, source), ``near`` as surveyed."""
 
     asking: Asking
@@ -145,7 +142,8 @@ def as_stored(text: ComparableText) -> ComparableText:
     if not text.tokens.is_reduced:
         return text
     nowhere = np.zeros(len(text.tokens), np.int32)
-    return replace(text, tokens=replace(text.tokens, starts=nowhere, ends=nowhere))
+    tokens = msgspec.structs.replace(text.tokens, starts=nowhere, ends=nowhere)
+    return msgspec.structs.replace(text, tokens=tokens)
 
 
 class Matcher:

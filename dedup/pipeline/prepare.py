@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from dedup import kernels
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _NO_PAIRS: Final = np.empty(0, np.uint64)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """Everything that depends on the article and the collection's parameters alone.
 
     ``sketch`` is None where the body is too short to compare; ``pairs``, as in :mod:`dedup.telling`, are empty where
@@ -43,7 +42,7 @@ class Prepared:
     sketch: Sketch | None
     words: int
     credits: tuple[Credit, ...]
-    pairs: NDArray[np.uint64] = field(default_factory=lambda: _NO_PAIRS)
+    pairs: NDArray[np.uint64] = msgspec.field(default_factory=lambda: _NO_PAIRS)
 
     @property
     def comparable(self) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from dedup.cluster import Carrier, TextNode
 from dedup.errors import NotFound, Reason
@@ -40,8 +41,7 @@ _NAMES_KEPT: Final = 200_000
 MOST_CARRIERS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """Where texts stand now: cluster number and record by text; a missing record means a cluster of its own."""
 
     states: dict[int, TextState]

@@ -145,7 +145,7 @@ class Search:
             matched.own,
             ready.article.id,
             [
-                replace(v, other=state)
+                msgspec.structs.replace(v, other=state)
                 for v in matched.found
                 if not _is_alone(state := states.get(v.other.node.text, v.other), ready.article.id)
             ],

@@ -170,21 +170,20 @@ class Settler:
             states = {t: known[t] for t in sorted(frontier) if t in known and not known[t].dead}
             found.states |= states
             found.gone |= frontier - states.keys()
-            edges = await self._index.edges(states)
+            edges = [e for own in (await self._index.edges(states, once=True)).values() for e in own]
             beside = await self._beside(found, states.values())
-            ahead = {o for own in edges.values() for e in own for o in (e.a, e.b)} | beside
+            ahead = {e.a for e in edges} | {e.b for e in edges} | beside
             known |= await self._index.texts(sorted(ahead - known.keys() - found.gone), carriers=True)
-            following = beside - found.states.keys() - found.gone
-            for own in edges.values():
-                for edge in own:
-                    a, b = known.get(edge.a), known.get(edge.b)
-                    if a is None or b is None or a.dead or b.dead:
-                        continue
-                    if not links(edge, a.node, b.node, self._rules):
-                        continue
+            following = set(beside)
+            for edge in edges:
+                a, b = known.get(edge.a), known.get(edge.b)
+                if a is None or b is None or a.dead or b.dead:
+                    continue
+                if links(edge, a.node, b.node, self._rules):
                     found.edges[edge.a, edge.b] = edge
-                    following |= {t for t in (edge.a, edge.b) if t not in found.states}
-            frontier = following
+                    following.add(edge.a)
+                    following.add(edge.b)
+            frontier = following - found.states.keys() - found.gone
         for pair in [pair for pair in found.edges if not found.states.keys() >= set(pair)]:
             del found.edges[pair]  # an end of it died while the component was read; whoever it left is dirty
         return found

@@ -1386,8 +1386,9 @@ class CollectionParameters(_message.Message):
     Default 0.7.
     """
     landmarks: _builtins.int
-    """A posting that more texts share than this is hot: two of them are compared if they share two hot postings and one of
-    the two is among this many landmarks of each, 2 to 1,000. Default 10.
+    """A posting that more texts share than this is hot: two of them are compared if they share two hot postings and
+    one of the two is among this many landmarks of each, half as many where 100 texts or more share it; 2 to 1,000.
+    Default 10.
     """
     minimum_words: _builtins.int
     """Fewest words of a body that is compared, 1 to 10,000. Default 12."""

@@ -15,6 +15,7 @@ local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a posting, unless that is a number in decimals
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
 local TELLERS = 200      -- texts that a list of a word pair holds; from then on it says nothing, and is not asked
+local CROWD = 100        -- texts from which on half of a hot list's landmarks open it; the same number in kernels/posting_lists.py
 local MANY = 200         -- edges of a text that are not read, or removed, in one script
 local BLOCK = 16         -- numbers of events that a script takes at once
 local BUCKETS = 1024     -- buckets of an empty table of postings; those without entries take no space
@@ -173,6 +174,19 @@ local function landmarks_of(members, limit)
   table.sort(list, before)
   for i = #list, limit + 1, -1 do list[i] = nil end
   return list
+end
+-- How many landmarks, the smallest first, open a hot list of so many texts: may be compared with all others in it.
+local function opening(count, limit)
+  if count < CROWD then return limit end
+  return math.ceil(limit / 2)
+end
+-- The number of the landmark in a place, counted from 1.
+local function landmark(marks, place) return number(sub(marks, 12 * place - 3, 12 * place)) end
+-- The place that a text has, or would have, among landmarks; one more than there are for a text that is none.
+local function place_of(marks, mine)
+  local place = 1
+  while 12 * place <= #marks and before(sub(marks, 12 * place - 11, 12 * place), mine) do place = place + 1 end
+  return place
 end
 local numbers_of = {}  -- the lists of a hot story mostly have the same landmarks
 local function landmark_numbers(marks)

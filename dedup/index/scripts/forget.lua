@@ -23,26 +23,25 @@ local function from_list(field)
   call('SET', list, members)
   local marks = call('GET', marks_key)
   if not marks then return entry(index, members, '', 0, 0) end
-  local promoted = 0
+  local count, promoted = #members / 4, 0
   local mine = sub(digest, 1, 8) .. t4
-  local place
-  for i = 1, #marks, 12 do if sub(marks, i, i + 11) == mine then place = i end end
-  if place then
-    local fresh = table.concat(landmarks_of(members, limit))
-    if #members / 4 >= limit then
-      promoted = number(sub(fresh, -4))
-      touch(promoted)
-    end
-    if #members / 4 <= limit then call('DEL', marks_key) else call('SET', marks_key, fresh) end
-    marks = fresh
-    if #members / 4 <= limit then cooled(members) end
-  elseif #members / 4 <= limit then
+  local place = place_of(marks, mine)
+  local is_landmark = sub(marks, 12 * place - 11, 12 * place) == mine
+  if is_landmark then
+    marks = table.concat(landmarks_of(members, limit))
+    if count >= limit then promoted = landmark(marks, limit) end
+  end
+  if count <= limit then
     call('DEL', marks_key)
     cooled(members)
-    return entry(index, members, '', 0, 0)
+    if not is_landmark then return entry(index, members, '', 0, 0) end
+  else
+    if is_landmark then call('SET', marks_key, marks) end
+    local opened = opening(count + 1, limit)
+    if place <= opened then opened = opened - 1 end
+    for i = opened + 1, opening(count, limit) do touch(landmark(marks, i)) end
   end
-  local numbers = landmark_numbers(marks)
-  return entry(index, '', numbers, promoted, #members / 4)
+  return entry(index, '', landmark_numbers(marks), promoted, count)
 end
 
 for i = 1, #blob, 6 do

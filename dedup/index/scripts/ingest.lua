@@ -97,19 +97,18 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
     for _, other in ipairs(numbers(known)) do shrink(other, evicted, known) end
   end
   local marks, mine = list.marks, sub(digest, 1, 8) .. t4
-  if not before(mine, sub(marks, -12)) then
-    add()
-    return entry(index, '', landmark_numbers(marks), 0, list.count)
+  local place, out = place_of(marks, mine), 0
+  local opened, opens = opening(list.count, limit), opening(list.count + 1, limit)
+  local stay = place <= opens and opens - 1 or opens
+  if place <= opens or stay < opened then known = known or members() end
+  for i = stay + 1, opened do shrink(landmark(marks, i), evicted, known) end
+  if place <= limit then
+    out = landmark(marks, limit)
+    list.marks = sub(marks, 1, 12 * place - 12) .. mine .. sub(marks, 12 * place - 11, -13)
+    list.moved = true
   end
-  known = known or members()
-  local out = number(sub(marks, -4))
-  local place = 1
-  while before(sub(marks, place, place + 11), mine) do place = place + 12 end
-  list.marks = sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13)
-  list.moved = true
   add()
-  shrink(out, evicted, known)
-  return entry(index, known, landmark_numbers(list.marks), out, list.count)
+  return entry(index, place <= opens and known or '', landmark_numbers(list.marks), out, list.count)
 end
 
 local function add_posting(index, key, field, posting, t4, digest, evicted)

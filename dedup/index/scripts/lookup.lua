@@ -14,11 +14,10 @@ local function look_up(t, digest, blob)
   -- A list that is hot, or would be with one more, as ingest.lua would answer for a text that comes now.
   local function on_arrival(index, members, marks, count)
     marks = marks or table.concat(landmarks_of(members(), limit))
-    if not before(mine, sub(marks, -12)) then return entry(index, '', landmark_numbers(marks), 0, count) end
-    local place = 1
-    while before(sub(marks, place, place + 11), mine) do place = place + 12 end
-    local numbers = landmark_numbers(sub(marks, 1, place - 1) .. mine .. sub(marks, place, -13))
-    return entry(index, members(), numbers, number(sub(marks, -4)), count)
+    local place = place_of(marks, mine)
+    if place > limit then return entry(index, '', landmark_numbers(marks), 0, count) end
+    local numbers = landmark_numbers(sub(marks, 1, 12 * place - 12) .. mine .. sub(marks, 12 * place - 11, -13))
+    return entry(index, place <= opening(count, limit) and members() or '', numbers, landmark(marks, limit), count)
   end
 
   local function from_list(index, field)
@@ -29,9 +28,8 @@ local function look_up(t, digest, blob)
     if not stored and count >= limit then return on_arrival(index, members, marks, count + 1) end
     if not marks then return entry(index, without(members(), t4), '', 0, 0) end
     local numbers = landmark_numbers(marks)
-    local last = sub(marks, -12)
-    if before(mine, last) or mine == last then return entry(index, without(members(), t4), numbers, 0, count) end
-    return entry(index, '', numbers, 0, count)
+    local opens = place_of(marks, mine) <= opening(count, limit)
+    return entry(index, opens and without(members(), t4) or '', numbers, 0, count)
   end
 
   for i = 1, #blob, 6 do
