@@ -332,19 +332,17 @@ def of_letters(
     ends: NDArray[np.int32] | None = None,
 ) -> Tokens:
     """Reduced tokens; without places their offsets are all 0."""
-    count = len(letters)
-    utf8 = np.full(max(0, 2 * count - 1), ord(" "), np.uint8)
-    utf8[::2] = letters
-    places = np.arange(count, dtype=np.int32) * np.int32(2)
-    nowhere = np.zeros(count, np.int32)
+    hashes, utf8, begins, stops = kernels.spell(letters, _letter_hashes())
+    if starts is None or ends is None:
+        starts = ends = np.zeros(len(letters), np.int32)
     return Tokens(
-        hashes=_letter_hashes()[letters],
-        starts=nowhere if starts is None else starts,
-        ends=nowhere if ends is None else ends,
+        hashes=hashes,
+        starts=starts,
+        ends=ends,
         flags=flags,
         utf8=utf8,
-        byte_starts=places,
-        byte_ends=places + np.int32(1),
+        byte_starts=begins,
+        byte_ends=stops,
         headline=headline,
         is_reduced=True,
     )

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import xxhash
 
+from dedup import kernels
 from dedup.cluster import Carrier, Edge, TextNode
 from dedup.index import keys
 from dedup.index.codec import Codec
@@ -179,13 +180,9 @@ def encode_payload(
 
 
 def _reduced_payload(article: Article, words: int, credits: tuple[Credit, ...], tokens: Tokens) -> _Reduced:
-    bounds = np.flatnonzero(np.diff(tokens.flags)) + 1
-    starts = np.concatenate(([0], bounds)) if len(tokens) else bounds
-    lengths = np.diff(np.append(starts, len(tokens)))
-    runs = np.stack((tokens.flags[starts].astype(np.int64), lengths), axis=1)
     return _Reduced(
         tokens.letters().tobytes(),
-        runs.ravel().tolist(),
+        kernels.runs(tokens.flags).ravel().tolist(),
         tokens.headline,
         article.source,
         article.byline,

@@ -52,7 +52,7 @@ from dedup.kernels.tiling import (
     shingle_table,
     units_of,
 )
-from dedup.kernels.tokens import beyond_ascii, tokenize
+from dedup.kernels.tokens import beyond_ascii, runs, spell, tokenize
 
 __all__ = [
     "BLOCKED",
@@ -95,10 +95,12 @@ __all__ = [
     "members",
     "offsets",
     "prefer_open",
+    "runs",
     "shingle_table",
     "shingles",
     "signature",
     "sketch",
+    "spell",
     "survey",
     "tokenize",
     "units_of",

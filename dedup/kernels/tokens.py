@@ -166,3 +166,38 @@ def tokenize(points, others, size, headline, kinds, quotes, letters, fold_start,
     for i in range(n):
         hashes[i] = _hash(utf8, byte_starts[i], byte_ends[i])
     return hashes, spans[:, :n].copy(), flags[:n].copy(), utf8[:size].copy(), ahead
+
+
+@nb.njit(cache=True, nogil=True)
+def spell(letters, letter_hashes):
+    """Tokens of one letter each, uint8 (n,), written with a space between any two.
+
+    Returns their hashes uint64 (n,), the bytes uint8 (2 n - 1,), and where each begins and ends, int32 (n,).
+    """
+    n = letters.size
+    hashes = np.empty(n, np.uint64)
+    utf8 = np.empty(max(0, 2 * n - 1), np.uint8)
+    begins = np.empty(n, np.int32)
+    ends = np.empty(n, np.int32)
+    for i in range(n):
+        hashes[i] = letter_hashes[letters[i]]
+        utf8[2 * i] = letters[i]
+        if i + 1 < n:
+            utf8[2 * i + 1] = _SPACE
+        begins[i] = 2 * i
+        ends[i] = 2 * i + 1
+    return hashes, utf8, begins, ends
+
+
+@nb.njit(cache=True, nogil=True)
+def runs(flags):
+    """Flags of tokens, uint8 (n,), as runs: int64 rows of the flags and how many tokens in a row have them."""
+    out = np.empty((flags.size, 2), np.int64)
+    n = 0
+    for i in range(flags.size):
+        if n > 0 and out[n - 1, 0] == flags[i]:
+            out[n - 1, 1] += 1
+        else:
+            out[n, 0], out[n, 1] = flags[i], 1
+            n += 1
+    return out[:n].copy()

@@ -22,6 +22,7 @@ from dedup.pipeline.export import export
 from dedup.pipeline.listing import Listing
 from dedup.pipeline.matching import TextCache
 from dedup.pipeline.search import Search
+from dedup.pipeline.warming import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -239,14 +240,3 @@ class Pipeline:
         if coalescer is not None:
             await coalescer.close()
         await self._collections.delete(name)
-
-
-def warm_up() -> None:
-    """Compile (or load) every kernel, so that no request pays for it."""
-    words = " ".join(f"word{i}" for i in range(40))
-    quoted = f"“{words}” 北京 don't"
-    Search.compare_given(
-        Article("a", "One", f"{words} {quoted}"),
-        Article("b", "Two", f"{words} more {quoted}"),
-        CollectionParameters(),
-    )
