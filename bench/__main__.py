@@ -57,7 +57,9 @@ def main(
     console.width = max(console.width, 120)  # tables are wide, also where they go to a file
     used = processes.bind_to_cores(cores)
     console.print(f"store: its memory comes from {report.allocator()}", highlight=False)
-    about = {"machine": report.machine(used), "quick": quick}
+    together = processes.speed_together(used)
+    console.print(f"{used} busy processes run at {together:.2f} of the speed of one", highlight=False)
+    about = {"machine": report.machine(used) | {"speed_together": together}, "quick": quick}
     chosen = tuple(int(size) for size in sizes.split(",") if size)
     options = Options(quick, articles, rounds, seconds, chosen, data, output, Console(stderr=True))
     done: list[report.Part] = []

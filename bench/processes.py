@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,34 @@ def bind_to_cores(count: int) -> int:
     cores = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, cores)
     return len(cores)
+
+
+# A second or less of computing, and of reading memory here and there, as a store does.
+_BUSY: Final = """
+import time, numpy as np
+memory, places = np.ones(1 << 23, np.int64), np.random.default_rng(1).integers(0, 1 << 23, 1 << 22)
+started = time.perf_counter()
+sum(i * i for i in range(2_000_000))
+memory[places].sum()
+print(time.perf_counter() - started)
+"""
+
+
+def speed_together(count: int) -> float:
+    """How fast each of ``count`` busy processes runs beside the others, as a share of its speed alone.
+
+    1 where each has a processor of its own; virtual processors may share one, and memory is shared by all.
+    """
+
+    def seconds(processes: int) -> float:
+        started = [
+            subprocess.Popen([sys.executable, "-c", _BUSY], stdout=subprocess.PIPE, text=True)
+            for _ in range(processes)
+        ]
+        return statistics.mean([float(process.communicate()[0]) for process in started])
+
+    alone, together = zip(*[(seconds(1), seconds(count)) for _ in range(3)], strict=True)
+    return statistics.median(alone) / statistics.median(together)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -49,10 +49,10 @@ def _opening(texts, landmarks):
 def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving):
     """Read posting lists: which are furniture, who may be compared, whose furniture changed.
 
-    ``lists`` uint32 is a sequence of entries (index, e, m, moved, texts of a hot list, e eligible texts, m
-    landmarks; with landmarks and no eligible texts those that open the list are these); ``texts``, ascending, with
-    their sources and days are all texts in them that are alive; ``own`` is the asking text, which
-    stands in no list of eligible texts. With ``leaving`` False the own text came in and ``moved`` is the landmark it
+    ``lists`` uint32 is a sequence of entries (index, e, m, moved, texts of a hot list, e other texts, m landmarks, of
+    which the first open the list: may be compared with all; without others the own text is no landmark);
+    ``texts``, ascending, with their sources and days are all texts in them that are alive; ``own`` is the asking
+    text, which stands among no others. With ``leaving`` False the own text came in and ``moved`` is the landmark it
     pushed out; with True it went out and ``moved`` is the one that took its place.
     Returns furniture bool (size,), eligible bool (texts,), changes as rows (index, source; 0: of every source).
     """
@@ -80,9 +80,11 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
             was_source = np.empty(2 * length + 2, np.uint64)
             was_day = np.empty(2 * length + 2, np.int32)
         count, own_inside = 0, m == 0
+        opens = m == 0  # whether the own text may be compared with all others
         for q in range(first, first + length):
             if lists[q] == own:
                 own_inside = True
+                opens |= q - first < _opening(now, m)
                 continue
             at = np.searchsorted(texts, lists[q])
             if at < texts.size and texts[at] == lists[q]:
@@ -124,7 +126,8 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
                 if before != _repeats(group_source, group_day, count, sources[moved_at]):
                     change_index[changes], change_source[changes] = index, sources[moved_at]
                     changes += 1
-        for q in range(p, p + (e if e > 0 else _opening(now, m))):
+        first, length = (p, e) if opens else (p + e, _opening(now, m))
+        for q in range(first, first + length):
             at = np.searchsorted(texts, lists[q])
             if at < texts.size and texts[at] == lists[q] and not eligible[at] and not mine:
                 if count < 3 or not _repeats(group_source, group_day, count, sources[at]):

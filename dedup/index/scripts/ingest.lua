@@ -100,7 +100,7 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
   local place, out = place_of(marks, mine), 0
   local opened, opens = opening(list.count, limit), opening(list.count + 1, limit)
   local stay = place <= opens and opens - 1 or opens
-  if place <= opens or stay < opened then known = known or members() end
+  if place <= limit or stay < opened then known = known or members() end
   for i = stay + 1, opened do shrink(landmark(marks, i), evicted, known) end
   if place <= limit then
     out = landmark(marks, limit)
@@ -108,7 +108,7 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
     list.moved = true
   end
   add()
-  return entry(index, place <= opens and known or '', landmark_numbers(list.marks), out, list.count)
+  return entry(index, place <= limit and known or '', landmark_numbers(list.marks), out, list.count)
 end
 
 local function add_posting(index, key, field, posting, t4, digest, evicted)

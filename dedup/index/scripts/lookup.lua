@@ -17,7 +17,7 @@ local function look_up(t, digest, blob)
     local place = place_of(marks, mine)
     if place > limit then return entry(index, '', landmark_numbers(marks), 0, count) end
     local numbers = landmark_numbers(sub(marks, 1, 12 * place - 12) .. mine .. sub(marks, 12 * place - 11, -13))
-    return entry(index, place <= opening(count, limit) and members() or '', numbers, landmark(marks, limit), count)
+    return entry(index, members(), numbers, landmark(marks, limit), count)
   end
 
   local function from_list(index, field)
@@ -28,8 +28,7 @@ local function look_up(t, digest, blob)
     if not stored and count >= limit then return on_arrival(index, members, marks, count + 1) end
     if not marks then return entry(index, without(members(), t4), '', 0, 0) end
     local numbers = landmark_numbers(marks)
-    local opens = place_of(marks, mine) <= opening(count, limit)
-    return entry(index, opens and without(members(), t4) or '', numbers, 0, count)
+    return entry(index, place_of(marks, mine) <= limit and without(members(), t4) or '', numbers, 0, count)
   end
 
   for i = 1, #blob, 6 do
