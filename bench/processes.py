@@ -74,8 +74,10 @@ def speed_together(count: int) -> float:
         ]
         return statistics.mean([float(process.communicate()[0]) for process in started])
 
-    alone, together = zip(*[(seconds(1), seconds(count)) for _ in range(3)], strict=True)
-    return statistics.median(alone) / statistics.median(together)
+    measured = [(seconds(1), seconds(count)) for _ in range(3)]
+    return statistics.median([alone for alone, _ in measured]) / statistics.median(
+        [all_ for _, all_ in measured]
+    )
 
 
 def cpu_seconds(pid: int) -> float:
