@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench import processes, report
 from bench.options import Options
+from dedup.embedded import preloaded
 
 
 class PartName(StrEnum):
@@ -56,7 +57,7 @@ def main(
     console = Console()
     console.width = max(console.width, 120)  # tables are wide, also where they go to a file
     used = processes.bind_to_cores(cores)
-    console.print(f"store: its memory comes from {report.allocator()}", highlight=False)
+    console.print(f"store: its memory comes from {preloaded() or 'the C library'}", highlight=False)
     together = processes.speed_together(used)
     console.print(f"{used} busy processes run at {together:.2f} of the speed of one", highlight=False)
     about = {"machine": report.machine(used) | {"speed_together": together}, "quick": quick}

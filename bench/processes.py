@@ -74,10 +74,7 @@ def speed_together(count: int) -> float:
         ]
         return statistics.mean([float(process.communicate()[0]) for process in started])
 
-    measured = [(seconds(1), seconds(count)) for _ in range(3)]
-    return statistics.median([alone for alone, _ in measured]) / statistics.median(
-        [all_ for _, all_ in measured]
-    )
+    return statistics.median([seconds(1) / seconds(count) for _ in range(3)])
 
 
 def cpu_seconds(pid: int) -> float:

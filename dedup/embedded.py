@@ -95,6 +95,11 @@ def jemalloc() -> str | None:
     return ctypes.util.find_library("jemalloc") if sys.platform == "linux" else None
 
 
+def preloaded() -> str:
+    """The libraries that the process is started with: what ``LD_PRELOAD`` says, else jemalloc where there is one."""
+    return os.environ.get("LD_PRELOAD", jemalloc() or "")
+
+
 class EmbeddedValkey:
     """A Valkey process of our own on a Unix socket, keeping everything in ``data_dir``.
 
@@ -276,7 +281,7 @@ def _popen(command: list[str], log_path: Path, lock: int) -> subprocess.Popen[by
             stderr=log,
             pass_fds=(lock,),
             start_new_session=True,
-            env={"LD_PRELOAD": jemalloc() or "", **os.environ},
+            env={**os.environ, "LD_PRELOAD": preloaded()},
         )
 
 

@@ -17,6 +17,7 @@ import pytest
 from dedup.embedded import EmbeddedValkey
 from dedup.index import keys
 from dedup.index.store import script_source
+from dedup.kernels.posting_lists import CROWD
 from dedup.model import Article, DecisionKind, IngestResult
 from dedup.page_code import code_spans
 from dedup.pipeline import Pipeline
@@ -101,13 +102,14 @@ async def test_the_five_articles(store_url: str, crowded: bool) -> None:
 
 
 def test_layouts_are_spelled_alike() -> None:
-    """The sizes in common.lua are those of keys.py."""
+    """The sizes in common.lua are those of keys.py, and the crowd of the scripts is that of the kernels."""
     source = script_source("ingest")
     for name, size in (
         ("HEAD", keys.HEAD.size),
         ("DECISION", keys.DECISION.size),
         ("CARRIER", keys.CARRIER.size),
         ("EDGE", keys.EDGE.size),
+        ("CROWD", CROWD),
     ):
         assert f"local {name} = {size} " in source
 
