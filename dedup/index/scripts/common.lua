@@ -184,8 +184,9 @@ end
 local function landmark(marks, place) return number(sub(marks, 12 * place - 3, 12 * place)) end
 -- The place that a text has, or would have, among landmarks; one more than there are for a text that is none.
 local function place_of(marks, mine)
+  if before(sub(marks, -12), mine) then return #marks / 12 + 1 end  -- as most are
   local place = 1
-  while 12 * place <= #marks and before(sub(marks, 12 * place - 11, 12 * place), mine) do place = place + 1 end
+  while before(sub(marks, 12 * place - 11, 12 * place), mine) do place = place + 1 end
   return place
 end
 local numbers_of = {}  -- the lists of a hot story mostly have the same landmarks
