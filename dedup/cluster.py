@@ -22,17 +22,21 @@ Texts are nodes here; an article stands where its text stands.
 
 from __future__ import annotations
 
-import functools
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
+from dedup import kernels
 from dedup.model import MatchKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Edges = NDArray[np.void]
 
 
 class Carrier(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +79,19 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
     own: float
 
 
+#: What an edge says, as fields of an array.
+MEASURES: Final = (
+    ("kind", "u1"),
+    ("unquoted", "<u4"),
+    ("quoted", "<u4"),
+    ("a_containment", "<f8"),
+    ("b_containment", "<f8"),
+    ("own", "<f8"),
+)
+#: An edge as a row of an array: components of a hot story have a hundred thousand.
+EDGES: Final = np.dtype([("a", "<u4"), ("b", "<u4"), *MEASURES])
+
+
 @dataclass(frozen=True, slots=True)
 class SettlingRules:
     """The numbers of the procedure above; ``story_span`` in seconds."""
@@ -99,197 +116,140 @@ class Settlement:
     stories: list[tuple[int, ...]] = field(default_factory=list)
 
 
-def one_outlet(a: TextNode, b: TextNode) -> bool:
-    """Whether all carriers of both texts are one outlet's."""
-    source = a.carriers[0].source
-    if b.carriers[0].source != source:
-        return False
-    return all(c.source == source for c in b.carriers) and all(c.source == source for c in a.carriers)
-
-
-def links(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules = DEFAULT_SETTLING) -> bool:
-    """Whether an edge can join clusters or link them in a story; other edges play no part in settling."""
-    return _may_join(edge, a, b, rules) or _links_story(edge, a, b, rules)
+def linking(
+    nodes: Mapping[int, TextNode], edges: Edges, rules: SettlingRules = DEFAULT_SETTLING
+) -> NDArray[np.bool_]:
+    """Which edges can join clusters or link them in a story, (edges,); the others play no part in settling."""
+    texts, a, b = _places(edges)
+    within = _within_outlets(_outlets([nodes[t] for t in texts.tolist()]), a, b)
+    return _may_join(edges, within, rules) | _links_story(edges, within, rules)
 
 
 def settle(
-    nodes: Mapping[int, TextNode], edges: Iterable[Edge], rules: SettlingRules = DEFAULT_SETTLING
+    nodes: Mapping[int, TextNode], edges: Edges, rules: SettlingRules = DEFAULT_SETTLING
 ) -> Settlement:
-    """Settle one component or several: ``nodes`` by text number, each edge once, both ends in ``nodes``."""
-    every = list(edges)
-    grouping = _Grouping(nodes, [e for e in every if _may_join(e, nodes[e.a], nodes[e.b], rules)], rules)
-    grouping.join_copies()
-    # what stands within one of the groups that these made decides nothing any more
-    ordered = sorted(
-        [e for e in every if grouping.root[e.a] != grouping.root[e.b]], key=lambda e: _strength(e, nodes)
-    )
-    grouping.run([e for e in ordered if _may_join(e, nodes[e.a], nodes[e.b], rules)])
-    clusters = sorted(tuple(sorted(members)) for members in grouping.members.values())
-    where = {text: index for index, members in enumerate(clusters) for text in members}
-    linked = set()
-    for edge in ordered:
-        x, y = where[edge.a], where[edge.b]
-        if x != y and edge.kind != MatchKind.SHARED_QUOTE:
-            linked.add((min(x, y), max(x, y)))
-    stories = _stories(nodes, ordered, clusters, where, rules)
-    return Settlement(clusters, linked, stories)
-
-
-def _strength(edge: Edge, nodes: Mapping[int, TextNode]) -> tuple[int, int, int, bytes, bytes]:
-    x, y = nodes[edge.a].digest, nodes[edge.b].digest
-    return (int(edge.kind), -edge.unquoted, -edge.quoted, min(x, y), max(x, y))
-
-
-def _may_join(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules) -> bool:
-    if edge.kind == MatchKind.SHARED_QUOTE:
-        return False
-    if one_outlet(a, b):
-        return edge.own >= rules.own_share
-    return True
-
-
-class _Grouping:
-    """Agglomeration of texts; ``members`` by root."""
-
-    def __init__(self, nodes: Mapping[int, TextNode], edges: Sequence[Edge], rules: SettlingRules) -> None:
-        self.rules = rules
-        self.edges = edges
-        self.members: dict[int, set[int]] = {text: {text} for text in nodes}
-        self.root = {text: text for text in nodes}
-
-    def join_copies(self) -> None:
-        """What always joins: it is strongest, and among such edges the order does not matter."""
-        for edge in self.edges:
-            if edge.kind <= MatchKind.NEAR_DUPLICATE:
-                x, y = self.root[edge.a], self.root[edge.b]
-                if x != y:
-                    self._join(x, y)
-
-    def run(self, edges: Sequence[Edge]) -> None:
-        """Join by all other edges, given strongest first."""
-        waiting = edges
-        while waiting:
-            left = []
-            tried: set[tuple[int, int, int, int]] = set()
-            joined = False
-            for edge in waiting:
-                x, y = self.root[edge.a], self.root[edge.b]
-                if x == y:
-                    continue
-                if self._passes(edge, x, y, tried):
-                    self._join(x, y)
-                    joined = True
-                else:
-                    left.append(edge)
-            if not joined:
-                return
-            waiting = left
-
-    def _join(self, x: int, y: int) -> None:
-        if len(self.members[x]) < len(self.members[y]):
-            x, y = y, x
-        for text in self.members[y]:
-            self.root[text] = x
-        self.members[x] |= self.members.pop(y)
-
-    def _passes(self, edge: Edge, x: int, y: int, tried: set[tuple[int, int, int, int]]) -> bool:
-        size_x, size_y = len(self.members[x]), len(self.members[y])
-        if size_x == size_y == 1:
-            return True
-        if (
-            size_y == 1
-            and edge.b_containment >= self.rules.covered
-            and self._held(edge.a, self.rules.hub_share)
-        ):
-            return True
-        if (
-            size_x == 1
-            and edge.a_containment >= self.rules.covered
-            and self._held(edge.b, self.rules.hub_share)
-        ):
-            return True
-        attempt = (x, y, size_x, size_y) if x < y else (y, x, size_y, size_x)
-        if attempt in tried:
-            return False
-        tried.add(attempt)
-        return self._supported(x, y)
-
-    @functools.cached_property
-    def neighbors(self) -> dict[int, dict[int, Edge]]:
-        """Edges by their ends; where copies join everything nobody asks for them."""
-        found: dict[int, dict[int, Edge]] = defaultdict(dict)
-        for edge in self.edges:
-            found[edge.a][edge.b] = edge
-            found[edge.b][edge.a] = edge
-        return found
-
-    def _held(self, text: int, least: float) -> bool:
-        """Whether at least this share of ``text`` stands in another member of its cluster."""
-        for other, edge in self.neighbors[text].items():
-            if self.root[other] == self.root[text]:
-                share = edge.a_containment if edge.a == text else edge.b_containment
-                if share >= least:
-                    return True
-        return False
-
-    def _supported(self, x: int, y: int) -> bool:
-        if len(self.members[x]) > len(self.members[y]):
-            x, y = y, x
-        small: set[int] = set()
-        large: set[int] = set()
-        for text in self.members[x]:
-            for other in self.neighbors[text]:
-                if self.root[other] == y:
-                    small.add(text)
-                    large.add(other)
-        return self._enough(small, len(self.members[x])) and self._enough(large, len(self.members[y]))
-
-    def _enough(self, supporting: set[int], size: int) -> bool:
-        count = len(supporting)
-        if 2 * count == size:
-            return count >= self.rules.support or all(
-                self._held(text, self.rules.thin_share) for text in supporting
-            )
-        return 2 * count > size or count >= self.rules.support
-
-
-def _stories(
-    nodes: Mapping[int, TextNode],
-    ordered: Sequence[Edge],
-    clusters: Sequence[tuple[int, ...]],
-    where: Mapping[int, int],
-    rules: SettlingRules,
-) -> list[tuple[int, ...]]:
-    """Groups of two and more cluster indexes, joined strongest edge first within the span of time."""
-    group = list(range(len(clusters)))
-    parts = [[index] for index in range(len(clusters))]
-    spans = [_span(nodes, members) for members in clusters]
-    for edge in ordered:
-        x, y = group[where[edge.a]], group[where[edge.b]]
-        if x == y or not _links_story(edge, nodes[edge.a], nodes[edge.b], rules):
-            continue
-        low, high = min(spans[x][0], spans[y][0]), max(spans[x][1], spans[y][1])
-        if high - low > rules.story_span:
-            continue
-        if len(parts[x]) < len(parts[y]):
-            x, y = y, x
-        for index in parts[y]:
-            group[index] = x
-        parts[x] += parts[y]
-        parts[y] = []
-        spans[x] = (low, high)
-    return sorted(tuple(sorted(part)) for part in parts if len(part) > 1)
-
-
-def _span(nodes: Mapping[int, TextNode], members: Sequence[int]) -> tuple[float, float]:
-    times = [c.published for text in members for c in nodes[text].carriers]
-    return min(times), max(times)
-
-
-def _links_story(edge: Edge, a: TextNode, b: TextNode, rules: SettlingRules) -> bool:
-    if one_outlet(a, b):
-        return (
-            edge.kind != MatchKind.SHARED_QUOTE
-            and max(edge.a_containment, edge.b_containment) >= rules.covered
+    """Settle one component or several: ``nodes`` by text number, each edge, :data:`EDGES`, once, ends in ``nodes``."""
+    texts = np.array(sorted(nodes), np.int64)
+    if not len(texts):
+        return Settlement()
+    ordered_nodes = [nodes[t] for t in texts.tolist()]
+    a, b = np.searchsorted(texts, edges["a"]), np.searchsorted(texts, edges["b"])
+    within = _within_outlets(_outlets(ordered_nodes), a, b)
+    joins = _may_join(edges, within, rules)
+    # copies always join, in whatever order; what stands within a group of them decides nothing any more
+    copies = joins & (edges["kind"] <= MatchKind.NEAR_DUPLICATE)
+    groups = kernels.join_all(len(texts), a[copies], b[copies])
+    between = np.flatnonzero(groups[a] != groups[b])
+    between = between[_strongest_first(edges[between], a[between], b[between], ordered_nodes)]
+    weaker = between[joins[between]]
+    if weaker.size:
+        a_share, b_share = edges["a_containment"], edges["b_containment"]
+        groups = kernels.join_supported(
+            groups,
+            *kernels.neighbors(len(texts), a[joins], b[joins], a_share[joins], b_share[joins]),
+            a[weaker],
+            b[weaker],
+            a_share[weaker],
+            b_share[weaker],
+            rules.support,
+            rules.hub_share,
+            rules.thin_share,
+            rules.covered,
         )
-    return True
+    clusters = _Groups.of(groups)
+    x, y = clusters.where[a[between]], clusters.where[b[between]]
+    apart = x != y
+    copied = apart & (edges["kind"][between] != MatchKind.SHARED_QUOTE)
+    linked = set(zip(np.minimum(x, y)[copied].tolist(), np.maximum(x, y)[copied].tolist(), strict=True))
+    told = apart & _links_story(edges[between], within[between], rules)
+    stories: list[tuple[int, ...]] = []
+    if told.any():
+        joined = _Groups.of(
+            kernels.join_within(*_spans(ordered_nodes, clusters), x[told], y[told], rules.story_span)
+        )
+        stories = [part for part in joined.members(np.arange(len(clusters.starts))) if len(part) > 1]
+    return Settlement(clusters.members(texts), linked, stories)
+
+
+def _places(edges: Edges) -> tuple[NDArray[np.uint32], NDArray[np.intp], NDArray[np.intp]]:
+    """The texts that edges have as ends, ascending, and where in them the ends of each edge stand."""
+    texts, at = np.unique(np.concatenate([edges["a"], edges["b"]]), return_inverse=True)
+    return texts, at[: len(edges)], at[len(edges) :]
+
+
+def _outlets(nodes: Sequence[TextNode]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """The outlet of each text's first carrier, and whether all its carriers are that one's."""
+    sources = np.fromiter((node.carriers[0].source for node in nodes), np.uint64, len(nodes))
+    alone = np.fromiter((_is_of_one(node.carriers) for node in nodes), np.bool_, len(nodes))
+    return sources, alone
+
+
+def _is_of_one(carriers: Sequence[Carrier]) -> bool:
+    return len(carriers) == 1 or all(c.source == carriers[0].source for c in carriers)
+
+
+def _within_outlets(
+    outlets: tuple[NDArray[np.uint64], NDArray[np.bool_]], a: NDArray[np.intp], b: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Which edges have ends all of whose carriers are one outlet's."""
+    sources, alone = outlets
+    within: NDArray[np.bool_] = (sources[a] == sources[b]) & alone[a] & alone[b]
+    return within
+
+
+def _may_join(edges: Edges, within: NDArray[np.bool_], rules: SettlingRules) -> NDArray[np.bool_]:
+    joins: NDArray[np.bool_] = (edges["kind"] != MatchKind.SHARED_QUOTE) & (
+        ~within | (edges["own"] >= rules.own_share)
+    )
+    return joins
+
+
+def _links_story(edges: Edges, within: NDArray[np.bool_], rules: SettlingRules) -> NDArray[np.bool_]:
+    covered = np.maximum(edges["a_containment"], edges["b_containment"]) >= rules.covered
+    links: NDArray[np.bool_] = ~within | ((edges["kind"] != MatchKind.SHARED_QUOTE) & covered)
+    return links
+
+
+def _strongest_first(
+    edges: Edges, a: NDArray[np.intp], b: NDArray[np.intp], nodes: Sequence[TextNode]
+) -> NDArray[np.intp]:
+    """The order of edges: kind, then shared unquoted words, quoted ones, and the digests of the two texts."""
+    rank = np.empty(len(nodes), np.int64)
+    rank[sorted(range(len(nodes)), key=lambda i: nodes[i].digest)] = np.arange(len(nodes))
+    x, y = rank[a], rank[b]
+    unquoted, quoted = edges["unquoted"].astype(np.int64), edges["quoted"].astype(np.int64)
+    return np.lexsort((np.maximum(x, y), np.minimum(x, y), -quoted, -unquoted, edges["kind"]))
+
+
+class _Groups(msgspec.Struct):
+    """A division of places 0 to n - 1: the group of each, ascending by their first members, and all by group."""
+
+    where: NDArray[np.intp]
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int64]) -> _Groups:
+        """The groups that labels stand for."""
+        _, first, at = np.unique(labels, return_index=True, return_inverse=True)
+        number = np.empty(len(first), np.intp)
+        number[np.argsort(first)] = np.arange(len(first))
+        where = number[at]
+        return cls(
+            where, np.argsort(where, kind="stable"), np.cumsum(np.bincount(where)) - np.bincount(where)
+        )
+
+    def members(self, names: NDArray[np.int64]) -> list[tuple[int, ...]]:
+        """The names of each group's places, which are given ascending."""
+        listed, starts = names[self.order].tolist(), self.starts.tolist()
+        return [tuple(listed[i:j]) for i, j in zip(starts, [*starts[1:], len(listed)], strict=True)]
+
+
+def _spans(nodes: Sequence[TextNode], groups: _Groups) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """When the first and the last carrier of each group's texts were published."""
+    low = np.fromiter((min(c.published for c in node.carriers) for node in nodes), np.float64, len(nodes))
+    high = np.fromiter((max(c.published for c in node.carriers) for node in nodes), np.float64, len(nodes))
+    return (
+        np.minimum.reduceat(low[groups.order], groups.starts),
+        np.maximum.reduceat(high[groups.order], groups.starts),
+    )

@@ -1,15 +1,20 @@
-"""Records of clusters: the quick way for a single article says what the long one does."""
+"""Settling does what its rules say, and a record of one article made quickly says what one made at length does."""
 
 from __future__ import annotations
 
 import itertools
+import random
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dedup.cluster import Carrier, TextNode
-from dedup.index.records import credit_bits
-from dedup.model import Credit, CreditPlace
+from dedup.cluster import EDGES, Carrier, Edge, SettlingRules, TextNode, linking, settle
+from dedup.index.records import credit_bits, decode_edges, edges_once, encode_edge, pack_number
+from dedup.model import Credit, CreditPlace, MatchKind
 from dedup.pipeline.clusters import describe, describe_one
+from tests import oracle_clusters
 
 AFP = Credit("AFP", CreditPlace.DATELINE, "AFP", 0, 3)
 PHOTO = Credit("Reuters", CreditPlace.PHOTO, "Reuters", 0, 7)
@@ -29,3 +34,76 @@ def test_one_article_is_described_alike_both_ways(
     carrier = Carrier(7, 99, 1.5e9, dated, 300, agency, credit_bits(credits))
     node = TextNode(4, b"digest", (carrier,))
     assert describe_one(node) == describe([node], 1, 0, (), {})
+
+
+_SHARES = (0.0, 0.1, 0.2, 0.5, 0.8, 1.0)
+_RULES = SettlingRules(support=3)
+
+
+def _component(rng: random.Random, texts: int, edges: int) -> tuple[dict[int, TextNode], list[Edge]]:
+    """Made-up texts of a few outlets and days, with matches between some of them."""
+    numbers = sorted(rng.sample(range(1, 9 * texts), texts))
+    nodes = {}
+    for text in numbers:
+        carriers = tuple(
+            Carrier(10 * text + i, rng.randrange(1, 5), 86400.0 * rng.randrange(6), True, 300)
+            for i in range(rng.choice((1, 1, 1, 2)))
+        )
+        nodes[text] = TextNode(text, rng.randbytes(16), carriers)
+    pairs = {tuple(sorted(rng.sample(numbers, 2))) for _ in range(edges)} if texts > 1 else set()
+    kinds = rng.choices(list(MatchKind)[1:6], weights=[rng.random() for _ in range(5)], k=len(pairs))
+    made = [
+        Edge(a, b, kind, rng.randrange(3), rng.randrange(2), *(rng.choice(_SHARES) for _ in range(3)))
+        for (a, b), kind in zip(sorted(pairs), kinds, strict=True)
+    ]
+    return nodes, rng.sample(made, len(made))
+
+
+def _array(edges: list[Edge]) -> np.ndarray:
+    rows = [
+        (e.a, e.b, int(e.kind), e.unquoted, e.quoted, e.a_containment, e.b_containment, e.own) for e in edges
+    ]
+    return np.array(rows, EDGES)
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 14), st.integers(0, 40))
+def test_settling_does_what_its_rules_say(rng: random.Random, texts: int, edges: int) -> None:
+    """Clusters, links and stories of made-up components, against the rules taken edge by edge."""
+    nodes, made = _component(rng, texts, edges)
+    wanted = oracle_clusters.settle(nodes, made, _RULES)
+    assert settle(nodes, _array(made), _RULES) == wanted
+    counts = linking(nodes, _array(made), _RULES)
+    left = [edge for edge, does in zip(made, counts, strict=True) if does]
+    assert oracle_clusters.settle(nodes, left, _RULES).clusters == wanted.clusters
+    assert oracle_clusters.settle(nodes, left, _RULES).stories == wanted.stories
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_large_components_settle_by_the_same_rules(seed: int) -> None:
+    """A hundred texts in groups that grow for many passes."""
+    rng = random.Random(seed)
+    nodes, made = _component(rng, 100, 60 + 60 * seed)
+    assert settle(nodes, _array(made), _RULES) == oracle_clusters.settle(nodes, made, _RULES)
+
+
+def test_nothing_settles_to_nothing() -> None:
+    """No texts, no clusters."""
+    assert settle({}, np.empty(0, EDGES)).clusters == []
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 8), st.integers(0, 20))
+def test_edges_are_read_once(rng: random.Random, texts: int, edges: int) -> None:
+    """Of texts that all are asked for, each edge once; of some of them, also those to the others."""
+    nodes, made = _component(rng, texts, edges)
+    raw: dict[int, bytes] = {}
+    for edge in made:
+        raw[edge.a] = raw.get(edge.a, b"") + pack_number(edge.b) + encode_edge(edge)
+        raw[edge.b] = raw.get(edge.b, b"") + pack_number(edge.a) + encode_edge(edge)
+    asked = sorted(rng.sample(sorted(nodes), rng.randrange(1, texts + 1)))
+    stored = {text: raw[text] for text in asked if text in raw}
+    wanted = [edge for edge in made if edge.a in asked or edge.b in asked]
+    found = edges_once(asked, stored)
+    assert sorted(found.tolist()) == sorted(_array(wanted).tolist())
+    assert {(e.a, e.b) for text, each in stored.items() for e in decode_edges(text, each)} == {
+        (e.a, e.b) for e in wanted
+    }

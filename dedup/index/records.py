@@ -6,20 +6,23 @@ Payloads are msgpack arrays, compressed by :mod:`dedup.index.codec`. Nothing is 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 import xxhash
 
 from dedup import kernels
-from dedup.cluster import Carrier, Edge, TextNode
+from dedup.cluster import EDGES, MEASURES, Carrier, Edge, TextNode
 from dedup.index import keys
 from dedup.index.codec import Codec
 from dedup.model import Article, Credit, CreditPlace, Decision, DecisionKind, MatchKind, PubStatus
 from dedup.provenance import agency_of_source
 from dedup.text import Tokens, of_letters, tokenize
+
+if TYPE_CHECKING:
+    from dedup.cluster import Edges
 
 _LENGTH: Final = struct.Struct("<H")
 _PLACEMENT: Final = struct.Struct("<Qd")
@@ -34,6 +37,8 @@ CREDITED: Final = 5
 _CREDIT_BITS: Final = 12
 _PLACES: Final = tuple(CreditPlace)
 _KINDS: Final = {int(kind): kind for kind in MatchKind}
+#: A row of ``keys.EDGE_FROM``.
+_EDGE_FROM: Final = np.dtype([("other", "<u4"), *MEASURES])
 
 
 class _Payload(msgspec.Struct, array_like=True):
@@ -380,14 +385,25 @@ def encode_edge(edge: Edge) -> bytes:
     )
 
 
-def decode_edges(text: int, raw: bytes, without: Collection[int] = ()) -> list[Edge]:
-    """The edges of a text: the number of the other and the bytes of :func:`encode_edge`, one after another.
-
-    Edges to texts in ``without`` are left out.
-    """
+def decode_edges(text: int, raw: bytes) -> list[Edge]:
+    """The edges of a text: the number of the other and the bytes of :func:`encode_edge`, one after another."""
     found = []
     for other, kind, *lengths in keys.EDGE_FROM.iter_unpack(raw):
-        if other not in without:
-            a, b = (text, other) if text < other else (other, text)
-            found.append(Edge(a, b, _KINDS[kind], *lengths))
+        a, b = (text, other) if text < other else (other, text)
+        found.append(Edge(a, b, _KINDS[kind], *lengths))
+    return found
+
+
+def edges_once(texts: Sequence[int], raw: Mapping[int, bytes]) -> Edges:
+    """The same of many texts, given ascending, in one array; an edge between two of them as the smaller one has it."""
+    rows = np.frombuffer(b"".join(raw.values()), _EDGE_FROM)
+    own = np.repeat(
+        np.array(list(raw), np.uint32), [len(each) // _EDGE_FROM.itemsize for each in raw.values()]
+    )
+    keep = (own < rows["other"]) | ~np.isin(rows["other"], np.array(texts, np.uint32))
+    rows, own = rows[keep], own[keep]
+    found = np.empty(len(rows), EDGES)
+    found["a"], found["b"] = np.minimum(own, rows["other"]), np.maximum(own, rows["other"])
+    for name, _ in MEASURES:
+        found[name] = rows[name]
     return found

@@ -34,6 +34,7 @@ from dedup.index.records import (
     decode_edges,
     decode_record,
     decode_text,
+    edges_once,
     name_hash,
     payload_of,
 )
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dedup.cluster import Edge
+    from dedup.cluster import Edge, Edges
     from dedup.index.records import ArticleRecord, TextState
     from dedup.index.store import Argument, Store
 
@@ -208,22 +209,24 @@ class RedisIndex:
             await self._read_dictionary(missing.number)
             return decode_record(number, raw, self.codec)
 
-    async def edges(self, texts: Iterable[int], *, once: bool = False) -> dict[int, list[Edge]]:
-        """Edges by text; texts without any are left out. With ``once``, one between two of them is only the first's."""
+    async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
+        """Edges by text; texts without any are left out."""
+        return {text: decode_edges(text, raw) for text, raw in (await self._raw_edges(texts)).items()}
+
+    async def edges_once(self, texts: Sequence[int]) -> Edges:
+        """Edges of texts, given ascending, as one array, :data:`dedup.cluster.EDGES`; none of them twice."""
+        return edges_once(texts, await self._raw_edges(texts))
+
+    async def _raw_edges(self, texts: Iterable[int]) -> dict[int, bytes]:
         wanted = list(texts)
-        ahead: set[int] = set()
-        found: dict[int, list[Edge]] = {}
+        found: dict[int, bytes] = {}
         for start in range(0, len(wanted), _EDGES_CHUNK):
             chunk = wanted[start : start + _EDGES_CHUNK]
             answers = dict(zip(chunk, await self._run("edges", packed(chunk)), strict=True))
             many = [text for text, raw in answers.items() if isinstance(raw, int)]
             alone = await self.store.pipeline([("HGETALL", f"{self.prefix}e{text}") for text in many])
             answers |= {text: _joined(raw) for text, raw in zip(many, alone, strict=True)}
-            for text, raw in answers.items():
-                if raw:
-                    found[text] = decode_edges(text, raw, ahead)
-                if once:
-                    ahead.add(text)
+            found.update((text, raw) for text, raw in answers.items() if raw)
         return found
 
     async def numbers(self, ids: Sequence[str]) -> list[int]:

@@ -1,8 +1,8 @@
-"""The compiled loops: code points to tokens, shingles, signatures, window minima, alignment, posting lists.
+"""The compiled loops: code points to tokens, shingles, signatures, window minima, alignment, posting lists, clusters.
 
 Everything here is a Numba function that releases the interpreter lock and is compiled once into a cache. The callers in
-text, shingle, sketch, align and candidates document what is computed and where it comes from; nothing else in the
-project is compiled. Conventions: integer arrays, C order, no Python objects, no exceptions.
+text, shingle, sketch, align, candidates and cluster document what is computed and where it comes from; nothing else in
+the project is compiled. Conventions: arrays of numbers, C order, no Python objects, no exceptions.
 """
 
 # ruff: noqa: E402 - the place of the cache is chosen before the first kernel is declared
@@ -10,6 +10,7 @@ from dedup.kernels import place
 
 place.choose()
 
+from dedup.kernels.grouping import join_all, join_supported, join_within, neighbors
 from dedup.kernels.marks import (
     K_CHARACTER,
     K_IGNORED,
@@ -90,9 +91,13 @@ __all__ = [
     "band_keys",
     "beyond_ascii",
     "compare",
+    "join_all",
+    "join_supported",
+    "join_within",
     "length",
     "mark",
     "members",
+    "neighbors",
     "offsets",
     "prefer_open",
     "runs",

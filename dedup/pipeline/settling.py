@@ -14,7 +14,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from dedup.cluster import Settlement, SettlingRules, links, settle
+import numpy as np
+
+from dedup.cluster import EDGES, Settlement, SettlingRules, linking, settle
 from dedup.errors import StoreUnavailable
 from dedup.model import ClusterChange
 from dedup.observability import stage
@@ -34,7 +36,7 @@ from dedup.pipeline.clusters import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dedup.cluster import Edge, TextNode
+    from dedup.cluster import Edges, TextNode
     from dedup.index.records import TextState
     from dedup.index.redis_index import RedisIndex
 
@@ -49,7 +51,7 @@ LARGE: Final = 500
 #: A pass over more texts and edges than this is followed by a rest, so that one huge story cannot hold up ingest.
 LIGHT: Final = 4000
 #: Seconds of rest for each of them, about twice what it takes to settle it.
-REST: Final = 40e-6
+REST: Final = 20e-6
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Component:
     """What one pass works on."""
 
     states: dict[int, TextState] = field(default_factory=dict)
-    edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
+    edges: Edges = field(default_factory=lambda: np.empty(0, EDGES))
     clusters: dict[int, ClusterRecord] = field(default_factory=dict)
     stories: dict[int, StoryRecord] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
@@ -164,28 +166,30 @@ class Settler:
     async def _gather(self, seeds: list[int]) -> Component:
         found = Component()
         frontier = set(seeds)
+        parts = [found.edges]
         known: dict[int, TextState] = {}  # read in this pass: who changes meanwhile is dirty again
         while frontier:
             known |= await self._index.texts(sorted(frontier - known.keys()), carriers=True)
             states = {t: known[t] for t in sorted(frontier) if t in known and not known[t].dead}
             found.states |= states
             found.gone |= frontier - states.keys()
-            edges = [e for own in (await self._index.edges(states, once=True)).values() for e in own]
+            edges = await self._index.edges_once(list(states))
+            read = np.fromiter(found.states, np.uint32, len(found.states))
+            before = np.setdiff1d(
+                read, np.fromiter(states, np.uint32, len(states))
+            )  # had their edges read already
+            edges = edges[~(np.isin(edges["a"], before) | np.isin(edges["b"], before))]
             beside = await self._beside(found, states.values())
-            ahead = {e.a for e in edges} | {e.b for e in edges} | beside
+            ahead = {*edges["a"].tolist(), *edges["b"].tolist(), *beside}
             known |= await self._index.texts(sorted(ahead - known.keys() - found.gone), carriers=True)
-            following = set(beside)
-            for edge in edges:
-                a, b = known.get(edge.a), known.get(edge.b)
-                if a is None or b is None or a.dead or b.dead:
-                    continue
-                if links(edge, a.node, b.node, self._rules):
-                    found.edges[edge.a, edge.b] = edge
-                    following.add(edge.a)
-                    following.add(edge.b)
+            alive = {t: state.node for t, state in known.items() if not state.dead}
+            edges = _between(alive, edges)
+            edges = edges[linking(alive, edges, self._rules)]
+            parts.append(edges)
+            following = {*edges["a"].tolist(), *edges["b"].tolist(), *beside}
             frontier = following - found.states.keys() - found.gone
-        for pair in [pair for pair in found.edges if not found.states.keys() >= set(pair)]:
-            del found.edges[pair]  # an end of it died while the component was read; whoever it left is dirty
+        # where an end died while the component was read, whoever it left is dirty
+        found.edges = _between(found.states, np.concatenate(parts))
         return found
 
     async def _beside(self, found: Component, states: Iterable[TextState]) -> set[int]:
@@ -229,11 +233,10 @@ class Settler:
 
     async def _settle(self, component: Component) -> Changes:
         nodes = {t: s.node for t, s in component.states.items()}
-        edges = list(component.edges.values())
-        if len(edges) > LARGE:
-            settlement = await asyncio.to_thread(settle, nodes, edges, self._rules)
+        if len(component.edges) > LARGE:
+            settlement = await asyncio.to_thread(settle, nodes, component.edges, self._rules)
         else:
-            settlement = settle(nodes, edges, self._rules)
+            settlement = settle(nodes, component.edges, self._rules)
         changes = Changes()
         old = {t: s.cluster or t for t, s in component.states.items()}
         ids, moved = assign(settlement.clusters, old)
@@ -384,3 +387,10 @@ class Settler:
             arguments += (text, sequence)
         prefix = self._index.prefix
         return bool(await self._index.store.run("settle", [prefix, f"{prefix}lease"], *arguments))
+
+
+def _between(texts: Iterable[int], edges: Edges) -> Edges:
+    """The edges both ends of which are among ``texts``."""
+    wanted = np.fromiter(texts, np.uint32)
+    kept: Edges = edges[np.isin(edges["a"], wanted) & np.isin(edges["b"], wanted)]
+    return kept

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dedup.candidates import Neighbors, Placed, survey, texts_in
+from dedup.cluster import EDGES, Carrier, TextNode, settle
 from dedup.index.codec import Codec
-from dedup.model import Article, CollectionParameters
+from dedup.model import Article, CollectionParameters, MatchKind
 from dedup.pipeline.matching import pack_furniture, ready_text
 from dedup.pipeline.prepare import prepare_batch
 from dedup.pipeline.search import Search
@@ -28,6 +29,7 @@ def warm_up() -> None:
         _prepare_and_compare(parameters)
     Search.compare_given(*_ARTICLES, CollectionParameters())
     _survey()
+    _settle()
 
 
 def _prepare_and_compare(parameters: CollectionParameters) -> None:
@@ -50,3 +52,13 @@ def _survey() -> None:
     survey(lists, near, Placed(8, 2, 0), 1)
     texts_in(lists)
     texts_in(lists.copy())
+
+
+def _settle() -> None:
+    """A component whose texts join, and whose clusters make a story."""
+    nodes = {n: TextNode(n, bytes([n] * 16), (Carrier(n, n, 0.0, True, 300),)) for n in range(1, 5)}
+    edges = [
+        (1, 2, MatchKind.REWRITE, 9, 0, 0.9, 0.9, 0.9),
+        (3, 4, MatchKind.SHARED_QUOTE, 0, 9, 0.1, 0.1, 0.1),
+    ]
+    settle(nodes, np.array(edges, EDGES))
