@@ -262,9 +262,23 @@ ARTICLES = st.one_of(
     built(model.Article, published=DAYS, published_is_date=st.just(value=True)),
 )
 NAMER = names.Namer("default")
+
+
+def _match(value: model.Match) -> article_pb2.Match:
+    response = pb.ListMatchesResponse()
+    outgoing.add_matches([value], NAMER, response.matches)
+    return response.matches[0]
+
+
+def _ingest_response(value: model.IngestResult) -> pb.IngestArticleResponse:
+    response = pb.IngestArticleResponse()
+    outgoing.write_ingest_response(value, NAMER, 5, response)
+    return response
+
+
 ROUND_TRIPS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], Any], Callable[[Any], Any]]] = {
     "article": (ARTICLES, outgoing.article, values.article),
-    "match": (built(model.Match), lambda v: outgoing.match(v, NAMER), values.match),
+    "match": (built(model.Match), _match, values.match),
     "cluster": (built(model.Cluster), lambda v: outgoing.cluster(v, NAMER), values.cluster),
     "story": (built(model.Story), lambda v: outgoing.story(v, NAMER), values.story),
     "stored article": (
@@ -274,7 +288,7 @@ ROUND_TRIPS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], Any], Calla
     ),
     "ingest result": (
         built(model.IngestResult),
-        lambda v: outgoing.ingest_response(v, NAMER, 50),
+        _ingest_response,
         values.ingest_result,
     ),
     "find result": (
@@ -352,7 +366,7 @@ def test_messages_of_the_contract_are_all_covered() -> None:
         matches=(match,), total_matches=1, matches_truncated=True, credits=(credit,), carriers=("b",),
     )  # fmt: skip
     story = model.Story("s", 1, ("c",), 2, 1.0, 2.0, ("AFP",), "headline")
-    for message in (outgoing.ingest_response(result, NAMER, 5), outgoing.story(story, NAMER)):
+    for message in (_ingest_response(result), outgoing.story(story, NAMER)):
         assert_full(message)
 
 

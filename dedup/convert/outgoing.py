@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -21,6 +21,7 @@ from dedup.v1 import dedup_service_pb2 as service_pb2
 if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
+    Matches = RepeatedCompositeFieldContainer[article_pb2.Match]
     Passages = RepeatedCompositeFieldContainer[article_pb2.Passage]
 
 CODE_POINTS = article_pb2.OFFSET_ENCODING_UNICODE_CODE_POINTS
@@ -79,7 +80,7 @@ def article(value: model.Article, names: Namer | None = None, *, body: bool = Tr
 
 
 def _add_passages(passages: Iterable[model.Passage], field: Passages) -> None:
-    add = field.add  # adding in place is a third cheaper than making and copying
+    add = field.add
     for passage in passages:
         add(
             start=passage.start,
@@ -91,24 +92,28 @@ def _add_passages(passages: Iterable[model.Passage], field: Passages) -> None:
         )
 
 
-def match(value: model.Match, names: Namer) -> article_pb2.Match:
-    """A match with its passages."""
-    message = article_pb2.Match(
-        article=names.article(value.article),
-        other=names.article(value.other),
-        kind=cast("article_pb2.MatchKind.ValueType", int(value.kind)),
-        jaccard=value.jaccard,
-        containment=value.containment,
-        other_containment=value.other_containment,
-        shared_words=value.shared_words,
-        quoted_words=value.quoted_words,
-        longest_unquoted_run=value.longest_unquoted_run,
-        other_carriers=[names.article(each) for each in value.other_carriers],
-        probability=value.probability,
-        similarity=value.similarity,
-    )
-    _add_passages(value.passages, message.passages)
-    return message
+def add_matches(values: Iterable[model.Match], names: Namer, field: Matches) -> None:
+    """Write matches with their passages into ``field``: a message put into another is copied with all that is in it."""
+    for value in values:
+        _add_passages(value.passages, field.add(**_of_match(value, names)).passages)
+
+
+def _of_match(value: model.Match, names: Namer) -> dict[str, Any]:
+    """The fields of a match but for its passages."""
+    return {
+        "article": names.article(value.article),
+        "other": names.article(value.other),
+        "kind": int(value.kind),
+        "jaccard": value.jaccard,
+        "containment": value.containment,
+        "other_containment": value.other_containment,
+        "shared_words": value.shared_words,
+        "quoted_words": value.quoted_words,
+        "longest_unquoted_run": value.longest_unquoted_run,
+        "other_carriers": [names.article(each) for each in value.other_carriers],
+        "probability": value.probability,
+        "similarity": value.similarity,
+    }
 
 
 def credit(value: model.Credit) -> article_pb2.Credit:
@@ -192,12 +197,12 @@ def stored_article(
     )
 
 
-def ingest_response(
-    value: model.IngestResult, names: Namer, max_matches: int
-) -> service_pb2.IngestArticleResponse:
-    """The answer to one article, with at most ``max_matches`` of its matches."""
+def write_ingest_response(
+    value: model.IngestResult, names: Namer, max_matches: int, message: service_pb2.IngestArticleResponse
+) -> None:
+    """Write the answer to one article into an empty ``message``, with at most ``max_matches`` of its matches."""
     matches = value.matches[:max_matches]
-    return service_pb2.IngestArticleResponse(
+    apart = service_pb2.IngestArticleResponse(
         name=names.article(value.id),
         outcome=cast("service_pb2.IngestOutcome.ValueType", int(value.outcome)),
         comparable=value.comparable,
@@ -214,26 +219,28 @@ def ingest_response(
             for change in value.affected_clusters
         ],
         story=names.story(value.story),
-        matches=[match(each, names) for each in matches],
         total_matches=value.total_matches,
         matches_truncated=value.matches_truncated or len(matches) < len(value.matches),
         credits=[credit(each) for each in value.credits],
         carriers=[names.article(each) for each in value.carriers],
         offset_encoding=CODE_POINTS,
     )
+    message.MergeFrom(apart)
+    add_matches(matches, names, message.matches)
 
 
 def find_response(value: model.FindResult, names: Namer) -> service_pb2.FindMatchesResponse:
     """What an article would match."""
-    return service_pb2.FindMatchesResponse(
+    message = service_pb2.FindMatchesResponse(
         comparable=value.comparable,
-        matches=[match(each, names) for each in value.matches],
         total_matches=value.total_matches,
         matches_truncated=value.matches_truncated,
         credits=[credit(each) for each in value.credits],
         decision=decision(value.decision, names),
         offset_encoding=CODE_POINTS,
     )
+    add_matches(value.matches, names, message.matches)
+    return message
 
 
 def comparison(value: model.Comparison, names: Namer) -> service_pb2.CompareArticlesResponse:
@@ -241,9 +248,11 @@ def comparison(value: model.Comparison, names: Namer) -> service_pb2.CompareArti
     message = service_pb2.CompareArticlesResponse(
         article=article(value.article, names),
         other=article(value.other, names),
-        match=None if value.match is None else match(value.match, names),
+        match=None if value.match is None else article_pb2.Match(**_of_match(value.match, names)),
         offset_encoding=CODE_POINTS,
     )
+    if value.match is not None:
+        _add_passages(value.match.passages, message.match.passages)
     _add_passages(value.passages, message.passages)
     return message
 

@@ -36,7 +36,7 @@ class CollectionMethods(Methods):
                 part.articles.append(outgoing.exported_article(record, names))
                 weight += 1
             else:
-                part.matches.append(outgoing.match(record, names))
+                outgoing.add_matches([record], names, part.matches)
                 weight += 1 + len(record.passages)
             if weight >= EXPORT_WEIGHT:
                 yield part

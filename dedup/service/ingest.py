@@ -60,7 +60,8 @@ class IngestMethods(Methods):
             outcome=result.outcome.name.lower(), cluster=result.cluster.id if result.cluster else ""
         )
         bind_work([result])
-        response = outgoing.ingest_response(result, Namer(collection), max_matches)
+        response = pb.IngestArticleResponse()
+        outgoing.write_ingest_response(result, Namer(collection), max_matches, response)
         self._fit(response, [response])
         return response
 
@@ -74,7 +75,8 @@ class IngestMethods(Methods):
         stored = [each for each in outcomes if isinstance(each, IngestResult)]
         bind_contextvars(refused=len(outcomes) - len(stored))
         bind_work(stored)
-        response = pb.BatchIngestArticlesResponse(results=self._results(request, collection, outcomes))
+        response = pb.BatchIngestArticlesResponse()
+        self._write_results(request, collection, outcomes, response)
         self._fit(response, [each.response for each in response.results if each.HasField("response")])
         return response
 
@@ -146,7 +148,7 @@ class IngestMethods(Methods):
         except DedupError as error:
             response.error.CopyFrom(to_status(error))
             return response
-        response.results.extend(self._results(request, collection, outcomes))
+        self._write_results(request, collection, outcomes, response)
         self._fit(response, [each.response for each in response.results if each.HasField("response")])
         return response
 
@@ -176,14 +178,20 @@ class IngestMethods(Methods):
         answers = iter(stored)
         return [next(answers) if isinstance(each, Article) else each for each in read]
 
-    def _results(
+    def _write_results(
         self,
         request: pb.BatchIngestArticlesRequest | pb.StreamIngestArticlesRequest,
         collection: str,
         outcomes: Iterable[IngestResult | DedupError],
-    ) -> list[pb.IngestArticleResult]:
+        response: pb.BatchIngestArticlesResponse | pb.StreamIngestArticlesResponse,
+    ) -> None:
         names, max_matches = Namer(collection), self._incoming.max_matches(request)
-        return [_result(each, names, max_matches) for each in outcomes]
+        for outcome in outcomes:
+            result = response.results.add()
+            if isinstance(outcome, DedupError):
+                result.error.CopyFrom(to_status(outcome))
+            else:
+                outgoing.write_ingest_response(outcome, names, max_matches, result.response)
 
     async def _read(
         self, messages: Sequence[article_pb2.Article], collection: str
@@ -213,12 +221,6 @@ class IngestMethods(Methods):
                 del answer.matches[len(answer.matches) // 2 :]
                 answer.matches_truncated = True
             excess += answer.ByteSize()
-
-
-def _result(outcome: IngestResult | DedupError, names: Namer, max_matches: int) -> pb.IngestArticleResult:
-    if isinstance(outcome, DedupError):
-        return pb.IngestArticleResult(error=to_status(outcome))
-    return pb.IngestArticleResult(response=outgoing.ingest_response(outcome, names, max_matches))
 
 
 async def _read_ahead(source: AsyncIterator[pb.StreamIngestArticlesRequest], requests: _Requests) -> None:

@@ -71,7 +71,7 @@ class ReadingMethods(Methods):
             page = await self._pipeline.list_matches(
                 collection, article_id=article_id, page_size=max_matches, page_token=""
             )
-            response.matches.extend(outgoing.match(each, names) for each in page.items)
+            outgoing.add_matches(page.items, names, response.matches)
             response.matches_truncated = bool(page.next_page_token)
         return response
 
@@ -100,11 +100,11 @@ class ReadingMethods(Methods):
             page_token=request.page_token,
         )
         names = Namer(collection)
-        return pb.ListMatchesResponse(
-            matches=[outgoing.match(each, names) for each in page.items],
-            next_page_token=page.next_page_token,
-            offset_encoding=outgoing.CODE_POINTS,
+        response = pb.ListMatchesResponse(
+            next_page_token=page.next_page_token, offset_encoding=outgoing.CODE_POINTS
         )
+        outgoing.add_matches(page.items, names, response.matches)
+        return response
 
     # -- clusters and stories ---
 
