@@ -31,9 +31,14 @@ local function look_up(t, digest, blob)
     return entry(index, place_of(marks, mine) <= limit and without(members(), t4) or '', numbers, 0, count)
   end
 
+  local alone = tostring(t)  -- what most postings have: the text itself
+  local prefix, k, p, divisor = postings.prefix, postings.k, postings.p, 2 * postings.p / BUCKETS
   for i = 1, #blob, 6 do
-    local v = call('HGET', home(postings, blob, i))
-    if v then
+    local high, low = unpack_struct('>I2I4', blob, i)  -- home(), inline as in ingest.lua
+    local b = high + BUCKETS * (low % divisor)
+    if b >= k then b = b - p end
+    local v = call('HGET', prefix .. pack('>I4', b), sub(blob, i + 2, i + 5))
+    if v and v ~= alone then
       local index, members = (i - 1) / 6, members_of(v)
       if members then
         local others = without(members, t4)
