@@ -23,7 +23,6 @@ from dedup import kernels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dedup.text import Tokens
 
 #: Shortest passage, in words; two characters of a script without spaces are one word.
 MINIMUM_WORDS: Final = 6
@@ -53,15 +52,6 @@ class Alignment(msgspec.Struct, frozen=True, gc=False):
 
 
 _NOTHING: Final = Alignment(0, 0, 0, 0, 0, 0, 0, 0, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
-
-
-def to_units(tokens: Tokens, usable: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], int]:
-    """Tokens with their flags in one array, shape (tokens,), and the half words that stand unquoted.
-
-    ``usable``, shape (tokens,), is False where a token may not be part of a passage.
-    """
-    units, unquoted = kernels.units_of(tokens.hashes, tokens.flags, usable)
-    return units, int(unquoted)
 
 
 def align(

@@ -102,13 +102,7 @@ def usable_tokens(
     sketch: Sketch, furniture: NDArray[np.bool_], tokens: int, headline: int, shingle_size: int
 ) -> NDArray[np.bool_]:
     """Which tokens of a text, shape (tokens,), may be evidence: those that are not furniture."""
-    usable = np.ones(tokens, np.bool_)
-    if not furniture.any():
-        return usable
-    flagged = furniture[np.searchsorted(sketch.postings, sketch.minima)]  # every minimum is a posting
-    positions = sketch.positions + headline
-    for i in np.flatnonzero(flagged):
-        start = positions[i]
-        last = positions[i + 1] if i + 1 < len(flagged) and flagged[i + 1] else start
-        usable[start : last + shingle_size] = False
+    usable: NDArray[np.bool_] = kernels.usable(
+        sketch.postings, sketch.minima, sketch.positions, furniture, tokens, headline, shingle_size
+    )
     return usable

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dedup import kernels
-from dedup.align import Alignment, align, to_units
+from dedup.align import Alignment, align
 from dedup.model import DEFAULT_RULES, Match, MatchKind, Passage, Rules
 from dedup.probability import probability
 
@@ -93,16 +93,16 @@ def comparable(
 ) -> ComparableText:
     """Everything about one text that does not depend on the other."""
     may_use = np.ones(len(tokens), np.bool_) if usable is None else usable
-    units, unquoted = to_units(tokens, may_use)
+    units, whole, unquoted, furniture = kernels.units_of(tokens.hashes, tokens.flags, may_use)
     return ComparableText(
         tokens=msgspec.structs.replace(tokens, utf8=_NO_BYTES, byte_starts=_NO_PLACES, byte_ends=_NO_PLACES),
         digest=digest,
         units=units,
         usable=usable,
         shingle_size=shingle_size,
-        half_words=tokens.half_words(),
+        half_words=whole,
         unquoted_half_words=unquoted,
-        furniture_half_words=0 if usable is None else tokens.half_words_of(~usable),
+        furniture_half_words=furniture,
     )
 
 

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedup import kernels, lsh
+from dedup.candidates import usable_tokens
 from dedup.shingle import shingle_hashes, shingle_strings
 from dedup.sketch import SketchParameters, signature, sketch
-from dedup.text import tokenize
+from dedup.text import QUOTED, tokenize
+from dedup.verify import comparable
 
 ALPHABETS = {
     "latin": "abcdefghijklmnopqrstuvwxyzéèüñß",
@@ -159,6 +161,31 @@ def test_a_shared_run_is_always_found(seed: int, window: int) -> None:
         bodies.append(" ".join([*before, *run, *after]))
     a, b = (sketch(tokenize("", body), parameters).minima for body in bodies)
     assert set(a.tolist()) & set(b.tolist())
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(["latin", "thai"]), st.integers(2, 9))
+@settings(deadline=None)
+def test_furniture_covers_its_shingles_and_what_is_between(
+    rng: random.Random, script: str, window: int
+) -> None:
+    """A minimum covers its shingle, two neighbors all words between them; the headline is none; lengths agree."""
+    tokens = tokenize("A headline of five words", _text(rng, ALPHABETS[script]))
+    made = sketch(tokens, SketchParameters(window=window))
+    furniture = np.array([rng.random() < 0.6 for _ in made.postings], np.bool_)
+    known = set(made.postings[furniture].tolist())
+    covered: set[int] = set()
+    before = None
+    for minimum, position in zip(made.minima.tolist(), made.positions.tolist(), strict=True):
+        place = int(position) + tokens.headline
+        if minimum in known:
+            covered |= set(range(place if before is None else before, place + 5))
+        before = place if minimum in known else None
+    usable = usable_tokens(made, furniture, len(tokens), tokens.headline, 5)
+    assert set(np.flatnonzero(~usable).tolist()) == covered & set(range(len(tokens)))
+    text = comparable(tokens, b"", 5, usable)
+    assert text.half_words == tokens.half_words()
+    assert text.furniture_half_words == tokens.half_words_of(~usable)
+    assert text.unquoted_half_words == tokens.half_words_of(tokens.flags & QUOTED == 0)
 
 
 def test_postings_do_not_depend_on_the_headline() -> None:

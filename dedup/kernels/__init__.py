@@ -41,7 +41,7 @@ from dedup.kernels.marks import (
     Q_WHITE_CORNER_RIGHT,
 )
 from dedup.kernels.passages import length, mark, offsets
-from dedup.kernels.posting_lists import members, survey
+from dedup.kernels.posting_lists import members, survey, usable
 from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
 from dedup.kernels.tiling import (
     BLOCKED,
@@ -109,6 +109,7 @@ __all__ = [
     "survey",
     "tokenize",
     "units_of",
+    "usable",
     "window_minima",
     "xxh32",
 ]

@@ -138,6 +138,26 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
 
 
 @nb.njit(cache=True, nogil=True)
+def usable(postings, minima, positions, furniture, tokens, headline, k):
+    """Which of so many tokens are no furniture, bool (tokens,).
+
+    ``furniture`` bool (postings,) says which postings are. ``minima``, each of which is a posting, stand at
+    ``positions``, counted from the end of the headline; one covers its k tokens, two neighbors all between them.
+    """
+    out = np.ones(tokens, np.bool_)
+    stop = 0  # of the furniture so far, where the minimum before was some
+    for i in range(positions.size):
+        if not furniture[np.searchsorted(postings, minima[i])]:
+            stop = 0
+            continue
+        start = positions[i] + headline
+        for t in range(stop if stop > 0 else start, min(start + k, tokens)):
+            out[t] = False
+        stop = start + k
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
 def members(lists, placed_only):
     """All texts named in posting lists, in order, with repetition; or only those that decide about furniture.
 

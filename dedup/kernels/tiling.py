@@ -30,17 +30,20 @@ _NONE = np.uint64(0)
 
 @nb.njit(cache=True, nogil=True)
 def units_of(hashes, flags, usable):
-    """Tokens as units, and what of them stands unquoted, in half words."""
+    """Tokens as units; in half words all of them, those that stand unquoted, those that are not usable."""
     out = np.empty(hashes.size, np.uint64)
-    unquoted = 0
+    whole, unquoted, blocked = np.int64(0), np.int64(0), np.int64(0)
     for i in range(hashes.size):
         bits = flags[i] & 3
+        half_words = 2 - np.int64(flags[i] & 1)
+        whole += half_words
         if not flags[i] & 2:
-            unquoted += 2 - (flags[i] & 1)
+            unquoted += half_words
         if not usable[i]:
+            blocked += half_words
             bits |= BLOCKED
         out[i] = ((hashes[i] >> _BITS) << _BITS) | np.uint64(bits)
-    return out, unquoted
+    return out, whole, unquoted, blocked
 
 
 @nb.njit(cache=True, nogil=True, inline="always")

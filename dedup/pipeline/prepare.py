@@ -87,7 +87,7 @@ def _sketched(
         return made, _NO_PAIRS
     body = slice(tokens.headline, None)
     usable = np.ones(len(tokens), np.bool_)[body]
-    units, _ = kernels.units_of(tokens.hashes[body], tokens.flags[body], usable)
+    units, *_ = kernels.units_of(tokens.hashes[body], tokens.flags[body], usable)
     return made, word_pairs(units)
 
 
