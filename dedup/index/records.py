@@ -22,6 +22,8 @@ from dedup.provenance import agency_of_source
 from dedup.text import Tokens, of_letters, tokenize
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dedup.cluster import Edges
 
 _LENGTH: Final = struct.Struct("<H")
@@ -35,6 +37,9 @@ Agerpres|Télam|ISNA|Fars|SANA|KUNA|Oman News Agency|RAPSI|CNA|NNA""".replace("\
 #: Agencies that the carrier of one article has room for.
 CREDITED: Final = 5
 _CREDIT_BITS: Final = 12
+#: What placements.lua says of a text, and its state where the text is dead.
+_PLACED: Final = np.dtype([("source", "<u8"), ("published", "<f8"), ("state", "u1")])
+_DEAD: Final = 2
 _PLACES: Final = tuple(CreditPlace)
 _KINDS: Final = {int(kind): kind for kind in MatchKind}
 #: A row of ``keys.EDGE_FROM``.
@@ -110,6 +115,15 @@ class ArticleRecord(msgspec.Struct, frozen=True, gc=False):
             if self.article is not None
             else tokenize("", "")
         )
+
+
+class Placements(msgspec.Struct, frozen=True, gc=False):
+    """Texts, ascending by number, with outlet and publication time of their first carriers; all of shape (texts,)."""
+
+    texts: NDArray[np.uint32]
+    sources: NDArray[np.uint64]
+    published: NDArray[np.float64]
+    dead: NDArray[np.bool_]
 
 
 class TextState(msgspec.Struct, frozen=True, gc=False):
@@ -346,6 +360,19 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
         bool(dead),
         placement,
         whole,
+    )
+
+
+def decode_placements(texts: NDArray[np.uint32], raw: bytes) -> Placements:
+    """The answer of placements.lua; texts that there are not are left out."""
+    rows = np.frombuffer(raw, _PLACED)
+    known = rows["state"] > 0
+    rows = rows[known]
+    return Placements(
+        texts[known],
+        np.ascontiguousarray(rows["source"]),
+        np.ascontiguousarray(rows["published"]),
+        rows["state"] == _DEAD,
     )
 
 

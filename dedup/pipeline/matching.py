@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dedup.cluster import TextNode
-    from dedup.index.records import ArticleRecord, TextState
+    from dedup.index.records import ArticleRecord, Placements, TextState
     from dedup.index.redis_index import RedisIndex
     from dedup.model import CollectionParameters
 
@@ -165,18 +165,24 @@ class Matcher:
             return []
         named = texts_in(np.concatenate([a.lists for a in asking]))
         with stage("read_texts"):
-            states = await self.index.texts(named.tolist())
+            placements = await self.index.placements(named)
         # a dead text counts as furniture does until it is taken out of its lists, which reckons it anew
         with stage("survey"):
-            near = neighbors(states)
+            near = neighbors(placements)
             surveys = [
                 survey(a.lists, near, _placed(a), len(a.sketch.postings))
                 if len(a.lists)
                 else Survey(np.zeros(len(a.sketch.postings), np.bool_), _NO_TEXTS, [])
                 for a in asking
             ]
+        with stage("read_texts"):
+            states = await self.index.texts(sorted({t for s in surveys for t in s.candidates.tolist()}))
         chosen = [
-            [states[t] for t in s.candidates.tolist() if t != a.text and self._may_meet(a, states[t])]
+            [
+                states[t]
+                for t in s.candidates.tolist()
+                if t != a.text and t in states and self._may_meet(a, states[t])
+            ]
             for a, s in zip(asking, surveys, strict=True)
         ]
         together = {a.text for a in asking if a.text}
@@ -194,14 +200,18 @@ class Matcher:
         """Which of some ``others`` each text may be compared with, without comparing them."""
         if not asking:
             return []
-        named = set(texts_in(np.concatenate([a.lists for a in asking]), placed_only=True).tolist())
-        states = await self.index.texts(sorted(named.union(*others)))
-        near = neighbors(states)
+        named = texts_in(np.concatenate([a.lists for a in asking]), placed_only=True)
+        wanted = np.fromiter(set().union(*others), np.uint32)
+        near = neighbors(await self.index.placements(np.union1d(named, wanted)))
         found = []
-        for a, wanted in zip(asking, others, strict=True):
-            candidates = survey(a.lists, near, _placed(a), len(a.sketch.postings)).candidates.tolist()
-            found.append({t for t in candidates if t in wanted and self._may_meet(a, states[t])})
-        return found
+        for a, met in zip(asking, others, strict=True):
+            candidates = survey(a.lists, near, _placed(a), len(a.sketch.postings)).candidates
+            found.append(met.intersection(candidates.tolist()))
+        states = await self.index.texts(sorted(set().union(*found)))
+        return [
+            {t for t in met if t in states and self._may_meet(a, states[t])}
+            for a, met in zip(asking, found, strict=True)
+        ]
 
     def _may_meet(self, asking: Asking, other: TextState) -> bool:
         if other.dead:
@@ -311,21 +321,22 @@ class Matcher:
         self, made: Sketch, changed: Sequence[tuple[int, int]], own: int
     ) -> set[int]:
         """All texts of the (posting, source, or 0 for every source) pairs given, without ``own``."""
-        touched: set[int] = set()
         by_posting: dict[int, set[int]] = {}
         for index, source in changed:
             by_posting.setdefault(index, set()).add(source)
-        known: dict[int, TextState] = {}
+        members = {
+            index: await self.index.members(posting_bytes(made.postings[index : index + 1]))
+            for index in by_posting
+        }
+        touched: set[int] = set()
+        some = [m for index, m in members.items() if EVERY_SOURCE not in by_posting[index]]
+        placed = await self.index.placements(np.unique(np.concatenate(some))) if some else None
         for index, sources in by_posting.items():
-            members = (await self.index.members(posting_bytes(made.postings[index : index + 1]))).tolist()
             if EVERY_SOURCE in sources:
-                touched.update(members)
-                continue
-            known.update(await self.index.texts([m for m in members if m not in known]))
-            for member in members:
-                state = known.get(member)
-                if state is not None and not state.dead and state.node.carriers[0].source in sources:
-                    touched.add(member)
+                touched.update(members[index].tolist())
+            elif placed is not None:
+                theirs = np.isin(placed.sources, np.array(list(sources), np.uint64)) & ~placed.dead
+                touched.update(np.intersect1d(placed.texts[theirs], members[index]).tolist())
         touched.discard(own)
         return touched
 
@@ -337,11 +348,7 @@ def _placed(asking: Asking) -> Placed:
     return Placed(asking.text, asking.source, int(asking.published // _DAY))
 
 
-def neighbors(states: dict[int, TextState]) -> Neighbors:
-    """Stored texts, ascending by number, as the furniture rule sees them: by their first carriers."""
-    first = [state.node.carriers[0] for state in states.values()]
-    return Neighbors(
-        np.fromiter(states, np.uint32, len(states)),
-        np.fromiter((carrier.source for carrier in first), np.uint64, len(first)),
-        np.fromiter((carrier.published // _DAY for carrier in first), np.int32, len(first)),
-    )
+def neighbors(placements: Placements) -> Neighbors:
+    """Stored texts as the furniture rule sees them."""
+    days = (placements.published // _DAY).astype(np.int32)
+    return Neighbors(placements.texts, placements.sources, days)

@@ -234,8 +234,7 @@ class Sweeper:
             return True
         _, made = self._sketch(record)
         lists = await self._index.forget(text, posting_bytes(made.postings))
-        near = await self._index.texts(texts_in(lists).tolist())
-        around = neighbors(near)
+        around = neighbors(await self._index.placements(texts_in(lists)))
         carrier = state.node.carriers[0]
         own = Placed(text, carrier.source, int(carrier.published // _DAY))
         seen = survey(lists, around, own, len(made.postings), leaving=True)
