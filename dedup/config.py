@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     recovery_seconds: Positive = Field(
         15, description="age at which another server takes over unfinished work"
     )
-    text_cache_articles: NotNegative = Field(20_000, description="articles whose tokens are kept in memory")
+    text_cache_articles: NotNegative = Field(40_000, description="articles whose tokens are kept in memory")
     workers: NotNegative = Field(0, description="threads for the kernels; 0: one a core")
     kernel_cache_dir: str = Field(
         "", description="where compiled kernels are kept; empty: beside the code, or in the user's cache"

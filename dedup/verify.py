@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 class ComparableText(msgspec.Struct, frozen=True, dict=True):
     """A text made ready to be verified against many others.
 
-    ``tokens`` are without their normal forms; ``units`` as in :mod:`dedup.align`; ``usable`` is False for tokens
+    ``tokens`` are without their normal forms, and have the units for hashes; ``units`` as in :mod:`dedup.align`; ``usable`` is False for tokens
     that are furniture of the text's source, None where none is, and ``furniture_half_words`` their length.
     ``half_words`` and ``unquoted_half_words`` are of the whole text, headline included.
     """
@@ -95,7 +95,16 @@ def comparable(
     may_use = np.ones(len(tokens), np.bool_) if usable is None else usable
     units, whole, unquoted, furniture = kernels.units_of(tokens.hashes, tokens.flags, may_use)
     return ComparableText(
-        tokens=msgspec.structs.replace(tokens, utf8=_NO_BYTES, byte_starts=_NO_PLACES, byte_ends=_NO_PLACES),
+        # thousands of these are kept: places are copied, so that those of the bytes beside them in one array go
+        tokens=msgspec.structs.replace(
+            tokens,
+            hashes=units,
+            starts=tokens.starts.copy(),
+            ends=tokens.ends.copy(),
+            utf8=_NO_BYTES,
+            byte_starts=_NO_PLACES,
+            byte_ends=_NO_PLACES,
+        ),
         digest=digest,
         units=units,
         usable=usable,
