@@ -50,9 +50,10 @@ if TYPE_CHECKING:
 class ComparableText(msgspec.Struct, frozen=True, dict=True):
     """A text made ready to be verified against many others.
 
-    ``tokens`` are without their normal forms, and have the units for hashes; ``units`` as in :mod:`dedup.align`; ``usable`` is False for tokens
-    that are furniture of the text's source, None where none is, and ``furniture_half_words`` their length.
-    ``half_words`` and ``unquoted_half_words`` are of the whole text, headline included.
+    ``tokens`` are without their normal forms, and have the units for hashes; ``units`` as in :mod:`dedup.align`;
+    ``usable`` is False for tokens that are furniture of the text's source, None where none is, and
+    ``furniture_half_words`` their length. ``half_words`` and ``unquoted_half_words`` are of the whole text, headline
+    included.
     """
 
     tokens: Tokens
