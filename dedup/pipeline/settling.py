@@ -171,14 +171,11 @@ class Settler:
         while frontier:
             known |= await self._index.texts(sorted(frontier - known.keys()), carriers=True)
             states = {t: known[t] for t in sorted(frontier) if t in known and not known[t].dead}
+            read = np.fromiter(found.states, np.uint32)  # their edges are known already
             found.states |= states
             found.gone |= frontier - states.keys()
             edges = await self._index.edges_once(list(states))
-            read = np.fromiter(found.states, np.uint32, len(found.states))
-            before = np.setdiff1d(
-                read, np.fromiter(states, np.uint32, len(states))
-            )  # had their edges read already
-            edges = edges[~(np.isin(edges["a"], before) | np.isin(edges["b"], before))]
+            edges = edges[~(np.isin(edges["a"], read) | np.isin(edges["b"], read))]
             beside = await self._beside(found, states.values())
             ahead = {*edges["a"].tolist(), *edges["b"].tolist(), *beside}
             known |= await self._index.texts(sorted(ahead - known.keys() - found.gone), carriers=True)
