@@ -235,9 +235,8 @@ class _Groups(msgspec.Struct):
         number = np.empty(len(first), np.intp)
         number[np.argsort(first)] = np.arange(len(first))
         where = number[at]
-        return cls(
-            where, np.argsort(where, kind="stable"), np.cumsum(np.bincount(where)) - np.bincount(where)
-        )
+        sizes = np.bincount(where)
+        return cls(where, np.argsort(where, kind="stable"), np.cumsum(sizes) - sizes)
 
     def members(self, names: NDArray[np.int64]) -> list[tuple[int, ...]]:
         """The names of each group's places, which are given ascending."""

@@ -77,6 +77,11 @@ class ComparableText(msgspec.Struct, frozen=True, dict=True):
         return int(kernels.shingle_table(self.units, kernels.TRIGRAM, kernels.NOT_PLAIN)[1])
 
     @property
+    def headline(self) -> bytes:
+        """The words of the headline: equal where two headlines have the same, whatever of them is quoted."""
+        return (self.units[: self.tokens.headline] >> kernels.FLAG_BITS).tobytes()
+
+    @property
     def furniture(self) -> NDArray[np.bool_]:
         """Which tokens are furniture, shape (tokens,)."""
         return np.zeros(len(self.tokens), np.bool_) if self.usable is None else ~self.usable

@@ -129,3 +129,18 @@ async def test_a_corrected_version_is_the_outlets_own_update(pipeline: Pipeline,
     assert decisions == [DecisionKind.NEW, DecisionKind.OWN_UPDATE, DecisionKind.COPY]
     state = await flow.state(pipeline, collection)
     assert state.clusters == frozenset({("first", "second", "third")})
+
+
+@pytest.mark.parametrize("marks", ["“{}”", "'{}'"])
+async def test_a_headline_put_between_marks_has_no_new_words(
+    pipeline: Pipeline, collection: str, marks: str
+) -> None:
+    """The same body under the same words, quoted by one outlet alone: all of it is copied."""
+    rng = random.Random(4)
+    headline, body = "Harbor will reopen on Friday", data.prose(rng, 120)
+    articles = [Article("a", headline, body, "A"), Article("b", marks.format(headline), body, "B")]
+    for article in articles:
+        await flow.ingest(pipeline, collection, [article])
+    decision = (await pipeline.get_article(collection, "b")).decision
+    assert decision is not None
+    assert (decision.kind, decision.covered, decision.words_new) == (DecisionKind.COPY, 1.0, 0)

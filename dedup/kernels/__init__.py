@@ -45,6 +45,7 @@ from dedup.kernels.posting_lists import members, survey, usable
 from dedup.kernels.sketching import band_keys, prefer_open, shingles, signature, sketch, window_minima, xxh32
 from dedup.kernels.tiling import (
     BLOCKED,
+    FLAG_BITS,
     NOT_PLAIN,
     OCCURRENCES,
     SEED,
@@ -57,6 +58,7 @@ from dedup.kernels.tokens import beyond_ascii, runs, spell, tokenize
 
 __all__ = [
     "BLOCKED",
+    "FLAG_BITS",
     "K_CHARACTER",
     "K_IGNORED",
     "K_MARK",

@@ -24,7 +24,8 @@ BLOCKED = 4
 _BLOCKED = np.uint64(BLOCKED)
 #: Bits of tokens that low-order evidence leaves out: quoted, or not to be part of a passage.
 NOT_PLAIN = np.uint64(BLOCKED | 2)
-_BITS = np.uint64(3)
+#: How many of a unit's lowest bits are flags; those above are of the word.
+FLAG_BITS = np.uint64(3)
 _NONE = np.uint64(0)
 
 
@@ -42,7 +43,7 @@ def units_of(hashes, flags, usable):
         if not usable[i]:
             blocked += half_words
             bits |= BLOCKED
-        out[i] = ((hashes[i] >> _BITS) << _BITS) | np.uint64(bits)
+        out[i] = ((hashes[i] >> FLAG_BITS) << FLAG_BITS) | np.uint64(bits)
     return out, whole, unquoted, blocked
 
 
@@ -80,18 +81,18 @@ def _shingles(units, k, barred):
     top, s, last_barred = np.uint64(1), np.uint64(0), -1
     for i in range(k - 1):
         top *= POLY
-        s = s * POLY + (units[i] >> _BITS)
+        s = s * POLY + (units[i] >> FLAG_BITS)
         if units[i] & barred != _NONE:
             last_barred = i
     for i in range(n):
         last = i + k - 1
-        s = s * POLY + (units[last] >> _BITS)
+        s = s * POLY + (units[last] >> FLAG_BITS)
         if units[last] & barred != _NONE:
             last_barred = last
         if last_barred < i:
             h = mix(s)
             out[i] = h if h != _NONE else np.uint64(1)
-        s -= (units[i] >> _BITS) * top
+        s -= (units[i] >> FLAG_BITS) * top
     return out
 
 
@@ -166,7 +167,7 @@ def _seed_table(seeds):
 @nb.njit(cache=True, nogil=True, inline="always")
 def _equal(a, b):
     """Whether two units are the same token and neither is blocked."""
-    return (a ^ b) >> _BITS == _NONE and (a | b) & _BLOCKED == _NONE
+    return (a ^ b) >> FLAG_BITS == _NONE and (a | b) & _BLOCKED == _NONE
 
 
 @nb.njit(cache=True, nogil=True, inline="always")

@@ -173,13 +173,9 @@ def against_equal(
     own: ComparableText, other: ComparableText | None
 ) -> tuple[float, tuple[int, int, int, int]]:
     """An article's share of words, and their counts, in an earlier one with the same body."""
-    same = other is not None and _headline(other.tokens) == _headline(own.tokens)
+    same = other is not None and other.headline == own.headline
     covered = own.half_words if same else own.tokens.half_words(own.tokens.headline)
     return covered / max(1, own.half_words), count_exact(own, same)
-
-
-def _headline(tokens: Tokens) -> bytes:
-    return tokens.hashes[: tokens.headline].tobytes()
 
 
 def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int, int]:
