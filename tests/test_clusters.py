@@ -86,6 +86,20 @@ def test_large_components_settle_by_the_same_rules(seed: int) -> None:
     assert settle(nodes, _array(made), _RULES) == oracle_clusters.settle(nodes, made, _RULES)
 
 
+def test_an_edge_that_failed_is_tried_again_when_its_group_has_grown() -> None:
+    """Text 4 stands whole in 1, which its cluster holds well only once 3 has come to it."""
+    nodes = {n: TextNode(n, bytes([n] * 16), (Carrier(n, n, 0.0, True, 300),)) for n in range(1, 5)}
+    edges = [
+        Edge(1, 2, MatchKind.REWRITE, 9, 0, 0.1, 0.5, 0.1),
+        Edge(1, 4, MatchKind.REWRITE, 8, 0, 0.2, 0.9, 0.2),
+        Edge(2, 3, MatchKind.REWRITE, 7, 0, 0.5, 0.5, 0.5),
+        Edge(1, 3, MatchKind.REWRITE, 6, 0, 0.5, 0.5, 0.5),
+    ]
+    assert settle(nodes, _array(edges)) == oracle_clusters.settle(nodes, edges, SettlingRules())
+    assert settle(nodes, _array(edges)).clusters == [(1, 2, 3, 4)]
+    assert settle(nodes, _array(edges[:2])).clusters == [(1, 2), (3,), (4,)]
+
+
 def test_nothing_settles_to_nothing() -> None:
     """No texts, no clusters."""
     assert settle({}, np.empty(0, EDGES)).clusters == []
