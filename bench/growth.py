@@ -1,7 +1,8 @@
 """A growing collection, a story that everybody carries, and one footer under every article.
 
 Articles are made two thousand at a time while the clock stands still; the pauses are reported. The rate at a size is
-that of the last articles before it (at most 10,000), and the rate of the whole step includes settling at its end.
+that of the last articles before it (at most 10,000), and the rate of the whole step includes settling at its end. On
+the way to the largest size every tenth is reported: a rate that falls with size is told from one that fell once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from dedup.model import Article
 COLLECTION: Final = "bench"
 _LAST: Final = 10_000
 _PROBE_CALLERS: Final = 4
+_STAGES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,20 @@ class Step:
     store_resident: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A tenth of the way to a size: articles stored at its end, their rate, memory in bytes.
+
+    ``rewriting`` tells whether the store was rewriting its append-only file then.
+    """
+
+    articles: int
+    rate: float
+    server_resident: int
+    store_resident: int
+    rewriting: bool
+
+
 @dataclass(slots=True)
 class _Loaded:
     count: int = 0
@@ -50,9 +66,14 @@ class _Loaded:
     paused: float = 0.0
 
 
-async def _load(client: AsyncDedupClient, source: Iterator[Article], count: int) -> tuple[_Loaded, float]:
-    """Ingest ``count`` articles in batches; the totals, and the rate of the last ones."""
-    whole = _Loaded()
+async def _load(
+    client: AsyncDedupClient, source: Iterator[Article], count: int, tell: Callable[[int, float], None]
+) -> tuple[_Loaded, float]:
+    """Ingest ``count`` articles in batches; the totals, and the rate of the last ones.
+
+    After each tenth ``tell`` is given how many are in and the rate since the tenth before.
+    """
+    whole, told = _Loaded(), _Loaded()
     parts: list[tuple[int, float]] = []
     while whole.count < count:
         paused = time.perf_counter()
@@ -64,6 +85,9 @@ async def _load(client: AsyncDedupClient, source: Iterator[Article], count: int)
         parts.append((len(chunk), seconds))
         whole.count += len(chunk)
         whole.seconds += seconds
+        if (whole.count - told.count) * _STAGES >= count or whole.count == count:
+            tell(whole.count, (whole.count - told.count) / (whole.seconds - told.seconds))
+            told.count, told.seconds = whole.count, whole.seconds
     last, last_seconds = 0, 0.0
     for number, seconds in reversed(parts):
         if last and last + number > _LAST:
@@ -74,17 +98,26 @@ async def _load(client: AsyncDedupClient, source: Iterator[Article], count: int)
 
 async def _grow(
     stack: Stack, name: str, source: Iterator[Article], sizes: Iterable[int], options: Options
-) -> list[Step]:
+) -> tuple[list[Step], list[Stage]]:
+    """A step for each size, and the stages of the last one."""
     probes = _probes(options)
     steps: list[Step] = []
+    stages: list[Stage] = []
     async with AsyncDedupClient(stack.target) as client:
         await load.prepare(client, COLLECTION)
         with stack.redis() as store:
             empty = used_memory(store)
             stored = 0
+
+            def tell(count: int, rate: float) -> None:
+                server, own = (memory(pid, "VmRSS")["VmRSS"] for pid in (stack.server_pid, stack.store_pid))
+                rewriting = bool(metrics.info(store, "persistence")["aof_rewrite_in_progress"])
+                stages.append(Stage(stored + count, rate, server, own, rewriting))
+
             for size in sizes:
                 before = metrics.candidates(stack.metrics)
-                loaded, rate = await _load(client, source, max(0, size - stored))
+                stages.clear()
+                loaded, rate = await _load(client, source, max(0, size - stored), tell)
                 settle = await load.settled(client, COLLECTION)
                 stored += loaded.count
                 after = metrics.candidates(stack.metrics)
@@ -114,7 +147,7 @@ async def _grow(
                     )
                 )
                 options.say(f"growth: {name}, {size}: {rate:.0f} articles/s")
-    return steps
+    return steps, stages
 
 
 def _probes(options: Options) -> int:
@@ -122,7 +155,9 @@ def _probes(options: Options) -> int:
     return min(options.count(quick=40, full=2000), 2000)
 
 
-def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: Options) -> list[Step]:
+def _grown(
+    name: str, source: Iterable[Article], sizes: Iterable[int], options: Options
+) -> tuple[list[Step], list[Stage]]:
     with fresh_stack("everysec") as stack:
         return asyncio.run(_grow(stack, name, iter(source), sizes, options))
 
@@ -132,13 +167,13 @@ def run(options: Options) -> Part:
     sizes = options.sizes or ((400, 1200) if options.quick else (10_000, 100_000, 1_000_000))
     hot, footers = options.count(quick=100, full=5000), options.count(quick=100, full=50_000)
     more = 2 * _probes(options)
-    steps = _grown("generated", corpus.stream(10**9), sizes, options)
+    steps, stages = _grown("generated", corpus.stream(10**9), sizes, options)
     normal = {
-        size: _grown("generated", corpus.stream(10**9), (size,), options)[0]
+        size: _grown("generated", corpus.stream(10**9), (size,), options)[0][0]
         for size in dict.fromkeys((hot, footers))
     }
-    hot_step = _grown("hot story", corpus.hot_story(hot + more), (hot,), options)[0]
-    footer_step = _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)[0]
+    hot_step = _grown("hot story", corpus.hot_story(hot + more), (hot,), options)[0][0]
+    footer_step = _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)[0][0]
     steps += [*normal.values(), hot_step, footer_step]
     notes = [
         f"hot story: {hot_step.rate / normal[hot].rate:.2f} x the articles/s of as many normal articles",
@@ -150,18 +185,36 @@ def run(options: Options) -> Part:
     path = options.data / "reuters_1987.jsonl.gz"
     if path.exists():
         real = brute.real(path, 600 if options.quick else 21_578)
-        steps += _grown("reuters_1987", real, (len(real) - more,), options)
+        steps += _grown("reuters_1987", real, (len(real) - more,), options)[0]
     else:
         notes.append(f"reuters_1987 is skipped: {path} is not there")
     shown = steps[: len(sizes)]
     return Part(
         "growth",
         {"batches": load.BATCH, "in flight": load.IN_FLIGHT, "append-only": "everysec"},
-        (Grid("Growth", _columns(metrics_missing), tuple(_row(s, metrics_missing) for s in steps)),),
-        {"steps": [asdict(step) for step in steps]},
+        (
+            Grid("Growth", _columns(metrics_missing), tuple(_row(s, metrics_missing) for s in steps)),
+            _way(stages),
+        ),
+        {"steps": [asdict(step) for step in steps], "stages": [asdict(stage) for stage in stages]},
         _plots(shown),
         tuple(notes),
     )
+
+
+def _way(stages: list[Stage]) -> Grid:
+    columns = ("articles", "articles/s", "server MB", "store MB", "rewriting its file")
+    rows: list[tuple[Cell, ...]] = [
+        (
+            stage.articles,
+            stage.rate,
+            stage.server_resident / 1e6,
+            stage.store_resident / 1e6,
+            "yes" if stage.rewriting else "no",
+        )
+        for stage in stages
+    ]
+    return Grid("On the way to the largest size", columns, tuple(rows))
 
 
 def _columns(without_candidates: bool) -> tuple[str, ...]:
