@@ -26,7 +26,7 @@ def run_bench(*arguments: object) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=580,
         check=False,
     )
 
@@ -106,6 +106,7 @@ def test_percentiles_and_totals() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_part_runs_and_leaves_results_and_plots(tmp_path: Path) -> None:
     """Tiny sizes, no real news: every part prints a table, is in the JSON file and says what it skipped."""
     done = run_bench(

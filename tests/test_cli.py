@@ -66,8 +66,11 @@ class Cli:
 
 
 @pytest.fixture
-def cli(target: str, collection: str, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """The commands on an empty collection."""
+def cli(
+    target: str, collection: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Cli:
+    """The commands on an empty collection, with output as wide as where no terminal is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     return Cli(target, collection, capsys)
 
 
