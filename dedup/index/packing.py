@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dedup.cluster import Edge
 
 #: Bytes of postings stored in one call, six articles of 500 words: some 3 ms of the store. More of them are stored no
-#: faster, and calls of others wait longer; with 2,500 the calls of 32 single writers would no longer meet in one.
+#: faster, and calls of others wait longer; with 2,500 the articles of 32 single writers come three a call, not four.
 _PART_BYTES: Final = 3500
 #: Edges committed in one call, some 2 ms of the store.
 MOST_EDGES: Final = 250
