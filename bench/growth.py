@@ -28,6 +28,20 @@ _STAGES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A tenth of the way to a size: articles stored at its end, their rate, memory in bytes.
+
+    ``rewrites`` of its append-only file is what the store had begun by then, since it was started.
+    """
+
+    articles: int
+    rate: float
+    server_resident: int
+    store_resident: int
+    rewrites: int
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What was measured when a collection had reached a size. Memory is in bytes, rates in articles a second."""
 
@@ -43,20 +57,7 @@ class Step:
     candidates: float | None
     server_resident: int
     store_resident: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A tenth of the way to a size: articles stored at its end, their rate, memory in bytes.
-
-    ``rewriting`` tells whether the store was rewriting its append-only file then.
-    """
-
-    articles: int
-    rate: float
-    server_resident: int
-    store_resident: int
-    rewriting: bool
+    stages: tuple[Stage, ...]
 
 
 @dataclass(slots=True)
@@ -98,8 +99,7 @@ async def _load(
 
 async def _grow(
     stack: Stack, name: str, source: Iterator[Article], sizes: Iterable[int], options: Options
-) -> tuple[list[Step], list[Stage]]:
-    """A step for each size, and the stages of the last one."""
+) -> list[Step]:
     probes = _probes(options)
     steps: list[Step] = []
     stages: list[Stage] = []
@@ -111,8 +111,8 @@ async def _grow(
 
             def tell(count: int, rate: float) -> None:
                 server, own = (memory(pid, "VmRSS")["VmRSS"] for pid in (stack.server_pid, stack.store_pid))
-                rewriting = bool(metrics.info(store, "persistence")["aof_rewrite_in_progress"])
-                stages.append(Stage(stored + count, rate, server, own, rewriting))
+                rewrites = int(metrics.info(store, "persistence")["aof_rewrites"])
+                stages.append(Stage(stored + count, rate, server, own, rewrites))
 
             for size in sizes:
                 before = metrics.candidates(stack.metrics)
@@ -144,10 +144,11 @@ async def _grow(
                         (after - before) / loaded.count if after is not None and before is not None else None,
                         memory(stack.server_pid, "VmRSS")["VmRSS"],
                         memory(stack.store_pid, "VmRSS")["VmRSS"],
+                        tuple(stages),
                     )
                 )
                 options.say(f"growth: {name}, {size}: {rate:.0f} articles/s")
-    return steps, stages
+    return steps
 
 
 def _probes(options: Options) -> int:
@@ -155,9 +156,7 @@ def _probes(options: Options) -> int:
     return min(options.count(quick=40, full=2000), 2000)
 
 
-def _grown(
-    name: str, source: Iterable[Article], sizes: Iterable[int], options: Options
-) -> tuple[list[Step], list[Stage]]:
+def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: Options) -> list[Step]:
     with fresh_stack("everysec") as stack:
         return asyncio.run(_grow(stack, name, iter(source), sizes, options))
 
@@ -167,13 +166,13 @@ def run(options: Options) -> Part:
     sizes = options.sizes or ((400, 1200) if options.quick else (10_000, 100_000, 1_000_000))
     hot, footers = options.count(quick=100, full=5000), options.count(quick=100, full=50_000)
     more = 2 * _probes(options)
-    steps, stages = _grown("generated", corpus.stream(10**9), sizes, options)
+    steps = _grown("generated", corpus.stream(10**9), sizes, options)
     normal = {
-        size: _grown("generated", corpus.stream(10**9), (size,), options)[0][0]
+        size: _grown("generated", corpus.stream(10**9), (size,), options)[0]
         for size in dict.fromkeys((hot, footers))
     }
-    hot_step = _grown("hot story", corpus.hot_story(hot + more), (hot,), options)[0][0]
-    footer_step = _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)[0][0]
+    hot_step = _grown("hot story", corpus.hot_story(hot + more), (hot,), options)[0]
+    footer_step = _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)[0]
     steps += [*normal.values(), hot_step, footer_step]
     notes = [
         f"hot story: {hot_step.rate / normal[hot].rate:.2f} x the articles/s of as many normal articles",
@@ -185,7 +184,7 @@ def run(options: Options) -> Part:
     path = options.data / "reuters_1987.jsonl.gz"
     if path.exists():
         real = brute.real(path, 600 if options.quick else 21_578)
-        steps += _grown("reuters_1987", real, (len(real) - more,), options)[0]
+        steps += _grown("reuters_1987", real, (len(real) - more,), options)
     else:
         notes.append(f"reuters_1987 is skipped: {path} is not there")
     shown = steps[: len(sizes)]
@@ -194,23 +193,23 @@ def run(options: Options) -> Part:
         {"batches": load.BATCH, "in flight": load.IN_FLIGHT, "append-only": "everysec"},
         (
             Grid("Growth", _columns(metrics_missing), tuple(_row(s, metrics_missing) for s in steps)),
-            _way(stages),
+            _way(shown[-1].stages),
         ),
-        {"steps": [asdict(step) for step in steps], "stages": [asdict(stage) for stage in stages]},
+        {"steps": [asdict(step) for step in steps]},
         _plots(shown),
         tuple(notes),
     )
 
 
-def _way(stages: list[Stage]) -> Grid:
-    columns = ("articles", "articles/s", "server MB", "store MB", "rewriting its file")
+def _way(stages: tuple[Stage, ...]) -> Grid:
+    columns = ("articles", "articles/s", "server MB", "store MB", "rewrites of its file")
     rows: list[tuple[Cell, ...]] = [
         (
             stage.articles,
             stage.rate,
             stage.server_resident / 1e6,
             stage.store_resident / 1e6,
-            "yes" if stage.rewriting else "no",
+            stage.rewrites,
         )
         for stage in stages
     ]
