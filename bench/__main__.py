@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench import processes, report
 from bench.options import Options
-from dedup.embedded import preloaded
+from dedup.store.embedded import preloaded
 
 
 class PartName(StrEnum):

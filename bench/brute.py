@@ -21,8 +21,8 @@ from typing import Final
 import numpy as np
 import xxhash
 
+from dedup.core.text import tokenize
 from dedup.model import Article
-from dedup.text import tokenize
 from tests import oracle, oracle_text
 
 PASSAGE_WORDS: Final = 8

@@ -135,7 +135,7 @@ def slow(store: redis.Redis) -> list[Slow]:
 
 def _script_names() -> dict[str, str]:
     """Names of our scripts by hash, as far as they are sent as ``common.lua`` and the file, or the file alone."""
-    folder = files("dedup.index") / "scripts"
+    folder = files("dedup.store") / "scripts"
     if not folder.is_dir():
         return {}
     texts = {

@@ -25,7 +25,7 @@ import redis
 
 from bench import metrics
 from dedup.client import DedupClient
-from dedup.embedded import EmbeddedValkey
+from dedup.store.embedded import EmbeddedValkey
 
 Fsync = Literal["always", "everysec"]
 

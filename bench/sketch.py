@@ -20,10 +20,10 @@ import xxhash
 from bench import brute, corpus, peers
 from bench.options import Options
 from bench.report import Grid, Part, Plot, median
+from dedup.core.shingle import shingle_strings
+from dedup.core.sketch import Sketch, SketchParameters, sketch
+from dedup.core.text import tokenize
 from dedup.model import Article
-from dedup.shingle import shingle_strings
-from dedup.sketch import Sketch, SketchParameters, sketch
-from dedup.text import tokenize
 
 OURS = "dedup"
 _PARAMETERS = SketchParameters()

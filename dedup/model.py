@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 class MatchKind(enum.IntEnum):
-    """How two texts are related; the first definition that holds, see :mod:`dedup.verify`."""
+    """How two texts are related; the first definition that holds, see :mod:`dedup.core.verify`."""
 
     EXACT = 1
     NEAR_DUPLICATE = 2
     EXCERPT = 3
     REWRITE = 4
     SHARED_QUOTE = 5
-    SAME_STORY = 6  # only where it is asked for, see :mod:`dedup.telling`
+    SAME_STORY = 6  # only where it is asked for, see :mod:`dedup.core.same_event`
 
 
 #: The kinds that mean *copied*: they may join clusters.
@@ -109,7 +109,7 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 
     ``jaccard`` is over sets of 5-word shingles; ``containment`` the share of the words of ``article`` that
     stand in passages, ``other_containment`` that of ``other``; ``probability`` that of being copy, see
-    :mod:`dedup.probability`; all in [0, 1].
+    :mod:`dedup.core.probability`; all in [0, 1].
     """
 
     article: str
@@ -280,7 +280,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Where the kinds of a match begin, see :mod:`dedup.verify`; lengths in words, shares in (0, 1]."""
+    """Where the kinds of a match begin, see :mod:`dedup.core.verify`; lengths in words, shares in (0, 1]."""
 
     covered: float = 0.8
     rewrite_words: int = 20

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
-from dedup.embedded import EmbeddedValkey
-from dedup.pipeline import Pipeline
+from dedup.live import Pipeline
+from dedup.store.embedded import EmbeddedValkey
 from tests import flow
 
 # How long an example takes depends on the machine, and on whether a kernel is compiled in it.

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from dedup.errors import AlreadyExists, DedupError, InvalidArgument, NotFound, Reason
+from dedup.live.collections import check_parameters
+from dedup.live.turns import Turn
 from dedup.model import (
     Article,
     Cluster,
@@ -34,8 +36,6 @@ from dedup.model import (
     StoredArticle,
     Story,
 )
-from dedup.pipeline.collections import check_parameters
-from dedup.pipeline.turns import Turn
 
 ARRIVAL = 1_510_387_200.125
 CREDITS = (

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dedup.config import load_settings
+from dedup.core.prepare import Prepared
 from dedup.errors import DedupError
-from dedup.index import keys
-from dedup.index.codec import Codec
-from dedup.index.records import ArticleRecord, decode_record, encode_payload
+from dedup.live import Pipeline
 from dedup.model import Article, CollectionStatus, ExportedArticle, IngestResult, Match
-from dedup.pipeline import Pipeline
-from dedup.pipeline.prepare import Prepared
+from dedup.store import keys
+from dedup.store.codec import Codec
+from dedup.store.records import ArticleRecord, decode_record, encode_payload
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dedup.cluster import Edge, Settlement, SettlingRules, TextNode
+from dedup.core.clustering import Edge, Settlement, SettlingRules, TextNode
 from dedup.model import MatchKind
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dedup.errors import DedupError
+from dedup.live.background import Background
+from dedup.live.matching import Asking, Matched
 from dedup.model import Article
-from dedup.pipeline.background import Background
-from dedup.pipeline.matching import Asking, Matched
 from tests import data, flow
 
 

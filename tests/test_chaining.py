@@ -7,8 +7,8 @@ import random
 import networkx as nx
 import pytest
 
+from dedup.live import Pipeline
 from dedup.model import COPY_KINDS, Article
-from dedup.pipeline import Pipeline
 from tests import data, flow
 
 _DAY = 86400.0

@@ -13,8 +13,8 @@ import redis
 
 from dedup.cli import app, main
 from dedup.cli.console import percent, shorten, table_lines
-from dedup.embedded import EmbeddedValkey
-from dedup.index import keys
+from dedup.store import keys
+from dedup.store.embedded import EmbeddedValkey
 from tests.cli_process import command, free_address, one_line, serving
 
 FERRY = Path(__file__).parents[1] / "seeds" / "en-ferry.jsonl"

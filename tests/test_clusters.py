@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.cluster import EDGES, Carrier, Edge, SettlingRules, TextNode, linking, settle
-from dedup.index.records import credit_bits, decode_edges, edges_once, encode_edge, pack_number
+from dedup.core.cluster_summary import describe, describe_one
+from dedup.core.clustering import EDGES, Carrier, Edge, SettlingRules, TextNode, linking, settle
+from dedup.core.provenance import credit_bits
 from dedup.model import Credit, CreditPlace, MatchKind
-from dedup.pipeline.clusters import describe, describe_one
+from dedup.store.records import decode_edges, edges_once, encode_edge, pack_number
 from tests import oracle_clusters
 
 AFP = Credit("AFP", CreditPlace.DATELINE, "AFP", 0, 3)

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dedup.errors import StoreUnavailable
-from dedup.index import codec as codec_module
-from dedup.index.codec import Codec, UnknownDictionary
+from dedup.live import sweeping
 from dedup.model import Article
-from dedup.pipeline import sweeping
+from dedup.store import codec as codec_module
+from dedup.store.codec import Codec, UnknownDictionary
 from tests import data, flow
 
 

@@ -24,7 +24,7 @@ from dedup import errors, model
 from dedup.config import load_settings
 from dedup.convert import incoming, names, outgoing, status, values
 from dedup.errors import DedupError, InvalidArgument, Reason
-from dedup.pipeline import collections
+from dedup.live import collections
 from dedup.v1 import article_pb2, cluster_pb2, error_reason_pb2
 from dedup.v1 import dedup_service_pb2 as pb
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from dedup import embedded
-from dedup.embedded import EmbeddedValkey
 from dedup.errors import DataDirectoryLocked, Reason, StoreUnavailable
+from dedup.store import embedded
+from dedup.store.embedded import EmbeddedValkey
 
 
 def connect(url: str) -> redis.Redis:
@@ -46,7 +46,7 @@ def append_file(data_dir: Path) -> Path:
 OWNER = """
     import sys, redis
     from pathlib import Path
-    from dedup.embedded import EmbeddedValkey
+    from dedup.store.embedded import EmbeddedValkey
 
     store = EmbeddedValkey(Path(sys.argv[1]))
     client = redis.Redis.from_url(store.start())

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from dedup.live import Pipeline
 from dedup.model import COPY_KINDS, Article, DecisionKind, MatchKind
-from dedup.pipeline import Pipeline
 from tests import data, flow
 
 PHRASE = (

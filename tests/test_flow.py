@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from dedup.embedded import EmbeddedValkey
-from dedup.index import keys
-from dedup.index.store import script_source
-from dedup.kernels.posting_lists import CROWD
+from dedup.core.kernels.posting_lists import CROWD
+from dedup.core.markup import code_spans
+from dedup.core.sketch import SketchParameters, sketch
+from dedup.core.text import tokenize
+from dedup.live import Pipeline
 from dedup.model import Article, DecisionKind, IngestResult
-from dedup.page_code import code_spans
-from dedup.pipeline import Pipeline
-from dedup.sketch import SketchParameters, sketch
-from dedup.text import tokenize
+from dedup.store import keys
+from dedup.store.connection import script_source
+from dedup.store.embedded import EmbeddedValkey
 from tests import data, flow, oracle
 
 
@@ -117,7 +117,7 @@ def test_layouts_are_spelled_alike() -> None:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from dedup.embedded import EmbeddedValkey
+from dedup.store.embedded import EmbeddedValkey
 from tests import data, flow
 async def main():
     store = EmbeddedValkey(Path(sys.argv[1]))

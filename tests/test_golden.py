@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from dedup.live import Pipeline
 from dedup.model import DecisionKind, ExportedArticle, IngestResult, Match, MatchKind, StoredArticle
-from dedup.pipeline import Pipeline
 from tests import data, flow, oracle_text
 
 COLLECTION = "golden-seeds"

@@ -11,7 +11,10 @@ import uuid
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-USE = "import numpy as np; from dedup import kernels; print(kernels.window_minima(np.arange(9, dtype=np.uint64), 3))"
+USE = (
+    "import numpy as np; from dedup.core import kernels; "
+    "print(kernels.window_minima(np.arange(9, dtype=np.uint64), 3))"
+)
 NOWHERE = (
     f"import numba.core.caching as c; c.CacheImpl._locator_classes = c.CacheImpl._locator_classes[:1]; {USE}"
 )
@@ -48,7 +51,7 @@ def test_an_installation_that_cannot_be_written_to_works(tmp_path: Path) -> None
 SIGNATURES = """
     import asyncio, sys
     from dataclasses import replace
-    from dedup import kernels
+    from dedup.core import kernels
     from dedup.model import CollectionParameters
     from tests import data, flow
 

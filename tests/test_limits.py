@@ -7,15 +7,15 @@ import random
 import numpy as np
 import pytest
 
-from dedup.align import MINIMUM_WORDS
-from dedup.kernels import OCCURRENCES, tiling
+from dedup.core.align import MINIMUM_WORDS
+from dedup.core.kernels import OCCURRENCES, tiling
+from dedup.core.text import tokenize
+from dedup.core.verify import comparable
+from dedup.live import Pipeline
 from dedup.model import Article, DecisionKind, Match, MatchKind, Outcome
-from dedup.pipeline import Pipeline
-from dedup.text import tokenize
-from dedup.verify import comparable
 from tests import data, flow
 
-#: Half words of text that the runs of two texts may have for each half word of both, see :mod:`dedup.align`.
+#: Half words of text that the runs of two texts may have for each half word of both, see :mod:`dedup.core.align`.
 CONSTANT = 2 * OCCURRENCES
 
 # Two sentences a pair: what both articles have, and what only the second one adds.

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dedup.index.redis_index import RedisIndex
+from dedup.core.sketch import SketchParameters, sketch
+from dedup.core.text import tokenize
+from dedup.live import Pipeline
 from dedup.model import Article, CollectionParameters, PubStatus
-from dedup.pipeline import Pipeline
-from dedup.sketch import SketchParameters, sketch
-from dedup.text import tokenize
+from dedup.store.redis_index import RedisIndex
 from tests import data, flow
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from bench.quality import outlets
 from bench.quality.finders import Found
+from dedup.live import Pipeline
 from dedup.model import Article, DecisionKind, IngestResult
-from dedup.pipeline import Pipeline
 from tests import flow
 from tests.data import prose
 

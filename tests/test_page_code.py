@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from dedup.core.markup import LONGEST_BLOCK, code_spans
+from dedup.core.text import tokenize
+from dedup.core.verify import ComparableText, comparable, verify
 from dedup.model import MatchKind
-from dedup.page_code import LONGEST_BLOCK, code_spans
-from dedup.text import tokenize
-from dedup.verify import ComparableText, comparable, verify
 
 STYLE = "@media only screen and (min-width : 400px) {.sidebar { display: none; }}"
 SCRIPT = "slot_size = '300x250'; slot_place = \"top\"; slot_color = 00ff00; ads.queue.push('slot', 7);"

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from dedup.errors import InvalidArgument, NotFound, Reason
+from dedup.live import Pipeline
 from dedup.model import Article, Match, MatchKind, Page
-from dedup.pipeline import Pipeline
 from tests import data, flow
 
 SIZES = (1, 2, 7)

@@ -16,7 +16,7 @@ import pytest_asyncio
 import redis
 
 from dedup.errors import AlreadyExists, InvalidArgument, NotFound, Reason
-from dedup.index import keys
+from dedup.live import Pipeline
 from dedup.model import (
     Article,
     CollectionParameters,
@@ -30,7 +30,7 @@ from dedup.model import (
     PubStatus,
     Rules,
 )
-from dedup.pipeline import Pipeline
+from dedup.store import keys
 from tests import data, flow, oracle_text
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench.quality import calibration, datasets
+from dedup.core.probability import EXACT, WEIGHTS, probability
 from dedup.model import MatchKind
-from dedup.probability import EXACT, WEIGHTS, probability
 from tests import data
 
 

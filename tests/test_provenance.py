@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedup.agencies import SCRIPTS
+from dedup.core.provenance import OriginEvidence, agencies_of, agency_of_source, credits, origin
+from dedup.core.provenance.agencies import SCRIPTS
 from dedup.model import Article, Credit, CreditPlace, Origin
-from dedup.provenance import OriginEvidence, agencies_of, agency_of_source, credits, origin
 from tests.data import beside
 
 BYLINE, DATELINE, TEXT, PHOTO = (

@@ -16,8 +16,8 @@ import pytest
 from bench.quality import credits, datasets, measures, rarity, retsim_pairs, slices, targets
 from bench.quality.datasets import Dataset, LabelSet, pair
 from bench.quality.finders import Found
+from dedup.core.tuning import wilson
 from dedup.model import Article, MatchKind
-from dedup.tuning import wilson
 from tests import data
 
 LABELS = LabelSet(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.text import QUOTED, tokenize
+from dedup.core.text import QUOTED, tokenize
 
 
 def quoted(text: str) -> str:

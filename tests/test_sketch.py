@@ -12,12 +12,12 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedup import kernels, lsh
-from dedup.candidates import usable_tokens
-from dedup.shingle import shingle_hashes, shingle_strings
-from dedup.sketch import SketchParameters, signature, sketch
-from dedup.text import QUOTED, tokenize
-from dedup.verify import comparable
+from dedup.core import kernels, lsh
+from dedup.core.candidates import usable_tokens
+from dedup.core.shingle import shingle_hashes, shingle_strings
+from dedup.core.sketch import SketchParameters, signature, sketch
+from dedup.core.text import QUOTED, tokenize
+from dedup.core.verify import comparable
 
 ALPHABETS = {
     "latin": "abcdefghijklmnopqrstuvwxyzéèüñß",

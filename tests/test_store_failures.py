@@ -24,12 +24,11 @@ import redis
 import structlog
 from structlog.testing import LogCapture
 
-from dedup import embedded
-from dedup.embedded import EmbeddedValkey
 from dedup.errors import DedupError, ParametersMismatch, Reason, StoreUnavailable
-from dedup.index import keys
+from dedup.live import Pipeline
 from dedup.model import Article, CollectionParameters, Outcome, PubStatus
-from dedup.pipeline import Pipeline
+from dedup.store import embedded, keys
+from dedup.store.embedded import EmbeddedValkey
 from tests import data, flow
 
 

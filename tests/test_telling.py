@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dedup import telling
+from dedup.core import same_event
+from dedup.core.text import tokenize
+from dedup.core.verify import comparable
 from dedup.errors import InvalidArgument
+from dedup.live import Pipeline
 from dedup.model import Article, CollectionParameters, DecisionKind, MatchKind
-from dedup.pipeline import Pipeline
-from dedup.text import tokenize
-from dedup.verify import comparable
 from tests import data, flow
 
 WITH = CollectionParameters(same_story=True)
@@ -39,7 +39,7 @@ def reports(seed: int, count: int, *, day: float = 0.0) -> list[Article]:
 
 def pairs(text: str) -> NDArray[np.uint64]:
     """Word pairs of a body."""
-    return telling.word_pairs(comparable(tokenize("", text), b"", 5).units)
+    return same_event.word_pairs(comparable(tokenize("", text), b"", 5).units)
 
 
 def pairs_of(words: Iterable[str]) -> set[tuple[str, str]]:
@@ -53,8 +53,8 @@ def pairs_of(words: Iterable[str]) -> set[tuple[str, str]]:
 def test_similarity_is_the_cosine_of_the_sets(x: list[str], y: list[str]) -> None:
     """As counted with sets, where enough is shared."""
     a, b = pairs_of(x), pairs_of(y)
-    expected = len(a & b) / (len(a) * len(b)) ** 0.5 if len(a & b) >= telling.LEAST_PAIRS else 0.0
-    assert telling.similarity(pairs(" ".join(x)), pairs(" ".join(y))) == pytest.approx(expected)
+    expected = len(a & b) / (len(a) * len(b)) ** 0.5 if len(a & b) >= same_event.LEAST_PAIRS else 0.0
+    assert same_event.similarity(pairs(" ".join(x)), pairs(" ".join(y))) == pytest.approx(expected)
 
 
 def test_pairs_of_characters_and_of_what_is_left_out() -> None:
@@ -65,24 +65,24 @@ def test_pairs_of_characters_and_of_what_is_left_out() -> None:
     tokens = tokenize("", "one two three four five six")
     usable = np.array([True, True, False, True, True, True])
     blocked = comparable(tokens, b"", 5, usable).units
-    assert len(telling.word_pairs(blocked)) == 3
-    assert len(telling.word_pairs(blocked, np.array([True, False, False, False, False, False]))) == 2
-    assert telling.similarity(pairs("a b c d e f g h i"), pairs("a b c d e f g h i")) == 1.0
+    assert len(same_event.word_pairs(blocked)) == 3
+    assert len(same_event.word_pairs(blocked, np.array([True, False, False, False, False, False]))) == 2
+    assert same_event.similarity(pairs("a b c d e f g h i"), pairs("a b c d e f g h i")) == 1.0
 
 
 def test_postings_are_those_of_their_span() -> None:
     """The smallest pairs, in each span others; times of one span have one."""
     made = pairs(data.prose(random.Random(1), 200))
-    one, two = telling.fields(made, 7), telling.fields(made, 8)
-    assert len(one) == telling.PAIRS * telling.FIELD
-    assert telling.fields(made, 7, 8) == one + two
-    cut = {one[i : i + telling.FIELD] for i in range(0, len(one), telling.FIELD)}
-    assert len(cut) == telling.PAIRS
-    assert not cut & {two[i : i + telling.FIELD] for i in range(0, len(two), telling.FIELD)}
-    assert telling.fields(made, -1) != one
-    assert telling.span_of(START, 3) == telling.span_of(START + 60, 3)
-    assert telling.span_of(-1.0, 1) == -1
-    assert telling.fields(np.empty(0, np.uint64), 1) == b""
+    one, two = same_event.fields(made, 7), same_event.fields(made, 8)
+    assert len(one) == same_event.PAIRS * same_event.FIELD
+    assert same_event.fields(made, 7, 8) == one + two
+    cut = {one[i : i + same_event.FIELD] for i in range(0, len(one), same_event.FIELD)}
+    assert len(cut) == same_event.PAIRS
+    assert not cut & {two[i : i + same_event.FIELD] for i in range(0, len(two), same_event.FIELD)}
+    assert same_event.fields(made, -1) != one
+    assert same_event.span_of(START, 3) == same_event.span_of(START + 60, 3)
+    assert same_event.span_of(-1.0, 1) == -1
+    assert same_event.fields(np.empty(0, np.uint64), 1) == b""
 
 
 async def test_reports_of_one_event_are_found(pipeline: Pipeline, collection: str) -> None:
@@ -99,7 +99,7 @@ async def test_reports_of_one_event_are_found(pipeline: Pipeline, collection: st
     assert {match.kind for match in found.matches} == {MatchKind.SAME_STORY}
     similarities = [match.similarity for match in found.matches]
     assert similarities == sorted(similarities, reverse=True)
-    assert min(similarities) >= telling.LEAST_COSINE
+    assert min(similarities) >= same_event.LEAST_COSINE
     assert all(match.probability < 0.5 for match in found.matches)
     assert (found.total_matches, found.matches_truncated) == (5, False)
     assert found.decision is not None
@@ -155,7 +155,7 @@ async def test_an_event_that_hundreds_tell_of(pipeline: Pipeline, collection: st
     event = reports(6, 150)
     await flow.ingest(pipeline, collection, event[1:])
     found = await pipeline.find(collection, event[0], 1000, same_story=True)
-    assert len(found.matches) == telling.MOST_CANDIDATES
+    assert len(found.matches) == same_event.MOST_CANDIDATES
 
 
 async def test_it_must_be_asked_for_in_time(pipeline: Pipeline, collection: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dedup.text import HALF, QUOTED, Tokens, tables, tokenize
+from dedup.core.text import HALF, QUOTED, Tokens, tables, tokenize
 from tests import oracle_text
 
 SENTENCES = {

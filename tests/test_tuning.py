@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dedup import tuning
 from dedup.cli import main
+from dedup.core import tuning
+from dedup.core.text import tokenize
+from dedup.core.tuning import GRID, Measures, is_copied, measure, scores, tune, wilson
+from dedup.core.verify import ComparableText, comparable, verify
 from dedup.model import COPY_KINDS, DEFAULT_RULES, Article, LabelledPair, Rules
-from dedup.text import tokenize
-from dedup.tuning import GRID, Measures, is_copied, measure, scores, tune, wilson
-from dedup.verify import ComparableText, comparable, verify
 from tests import data
 from tests.cli_process import one_line
 

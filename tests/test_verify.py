@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dedup.core.text import HALF, QUOTED, tokenize
+from dedup.core.verify import ComparableText, comparable, to_passages, verify
 from dedup.model import MatchKind, Rules
-from dedup.text import HALF, QUOTED, tokenize
-from dedup.verify import ComparableText, comparable, to_passages, verify
 from tests import data, oracle
 
 PIECES = st.sampled_from(

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from dedup.errors import DedupError, NotFound
+from dedup.live import Pipeline
 from dedup.model import Article, DecisionKind, IngestResult, MatchKind, Outcome, PubStatus
-from dedup.pipeline import Pipeline
 from tests import data, flow
 
 T0 = 1.6e9

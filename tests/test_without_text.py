@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from dedup.index.codec import Codec
+from dedup.core.prepare import prepare
+from dedup.core.text import tokenize
+from dedup.live import Pipeline
+from dedup.live.arrivals import of_record
 from dedup.model import Article, CollectionParameters, ExportedArticle, Match, Outcome
-from dedup.pipeline import Pipeline
-from dedup.pipeline.prepare import of_record, prepare
-from dedup.text import tokenize
+from dedup.store.codec import Codec
 from tests import data, flow
 
 WITHOUT = CollectionParameters(keep_text=False)

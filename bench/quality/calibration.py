@@ -14,11 +14,11 @@ from scipy.special import expit
 
 from bench.quality.datasets import Dataset
 from bench.report import Cell, Grid, Part, Plot
+from dedup.core.probability import EXACT, WEIGHTS
+from dedup.core.text import tokenize
+from dedup.core.tuning import wilson
+from dedup.core.verify import ComparableText, comparable, verify
 from dedup.model import DEFAULT_RULES, Article, MatchKind
-from dedup.probability import EXACT, WEIGHTS
-from dedup.text import tokenize
-from dedup.tuning import wilson
-from dedup.verify import ComparableText, comparable, verify
 
 #: Whose labels the weights are fitted to, and whose they are held against.
 PEOPLE: Final = frozenset({"people", "reading"})
@@ -79,7 +79,7 @@ def _features(pairs: Labelled) -> NDArray[np.float64]:
 
 
 def fit(pairs: Labelled) -> tuple[float, ...]:
-    """Weights of the largest penalized likelihood, as :data:`dedup.probability.WEIGHTS`."""
+    """Weights of the largest penalized likelihood, as :data:`dedup.core.probability.WEIGHTS`."""
     features, copied = _features(pairs), pairs.copied.astype(np.float64)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -92,7 +92,7 @@ def fit(pairs: Labelled) -> tuple[float, ...]:
 
 
 def said(pairs: Labelled, weights: Sequence[float]) -> NDArray[np.float64]:
-    """What :func:`dedup.probability.probability` says of each pair with these weights."""
+    """What :func:`dedup.core.probability.probability` says of each pair with these weights."""
     found: NDArray[np.float64] = expit(_features(pairs) @ np.array(weights))
     return np.where(pairs.exact, np.maximum(found, EXACT), found)
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 import xxhash
 
 from bench.report import Cell, Grid
-from dedup.agencies import SCRIPTS
+from dedup.core.provenance import PLAIN, credits
+from dedup.core.provenance.agencies import SCRIPTS
+from dedup.core.tuning import wilson
 from dedup.model import Article, CreditPlace
-from dedup.provenance import PLAIN, credits
-from dedup.tuning import wilson
 
 FOLDER: Final = Path(__file__).parent / "labels"
 KNOWN: Final = frozenset(agency for script in SCRIPTS for agency, _ in script.values()) | {PLAIN}

@@ -25,10 +25,10 @@ from bench import load, peers
 from bench.processes import fresh_stack
 from bench.quality import rarity
 from bench.quality.measures import Pair
-from dedup import kernels
 from dedup.client import AsyncDedupClient
+from dedup.core import kernels
+from dedup.core.text import QUOTE_MARKS, tokenize
 from dedup.model import COPY_KINDS, Article, CollectionParameters, DecisionKind, IngestResult, MatchKind
-from dedup.text import QUOTE_MARKS, tokenize
 
 COLLECTION: Final = "quality"
 _TEXT_DEDUP: Final = Path(__file__).with_name("text_dedup_groups.py")

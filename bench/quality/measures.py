@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 
 from bench.quality.datasets import LabelSet
+from dedup.core.tuning import Scores
 from dedup.model import MatchKind
-from dedup.tuning import Scores
 
 Pair = tuple[str, str]
 

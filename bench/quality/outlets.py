@@ -19,8 +19,8 @@ import numpy as np
 
 from bench import corpus
 from bench.report import Cell, Grid, Part
+from dedup.core.tuning import wilson
 from dedup.model import Article, DecisionKind
-from dedup.tuning import wilson
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.measures import Pair
+from dedup.core.text import QUOTED, Tokens, tokenize
+from dedup.core.verify import ComparableText, comparable, verify
 from dedup.model import COPY_KINDS, DEFAULT_RULES, Article, MatchKind, Rules
-from dedup.text import QUOTED, Tokens, tokenize
-from dedup.verify import ComparableText, comparable, verify
 
 #: Rules by which trigrams play no part.
 RUNS_ALONE: Final = replace(DEFAULT_RULES, rewrite_trigrams=1000, rewrite_trigram_share=1.0)

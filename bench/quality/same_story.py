@@ -14,9 +14,9 @@ from bench.quality.datasets import Dataset
 from bench.quality.measures import Pair
 from bench.report import Cell, Grid, Part
 from dedup.client import AsyncDedupClient
+from dedup.core.same_event import LEAST_COSINE
+from dedup.core.tuning import wilson
 from dedup.model import Article, CollectionParameters, MatchKind
-from dedup.telling import LEAST_COSINE
-from dedup.tuning import wilson
 
 SIMILARITIES: Final = (LEAST_COSINE, 0.15, 0.2)
 COLLECTION: Final = "same-story"

@@ -10,8 +10,8 @@ from typing import Final
 from bench.quality.datasets import LabelSet
 from bench.quality.finders import Found
 from bench.report import Cell, Grid
+from dedup.core.tuning import wilson
 from dedup.model import Article
-from dedup.tuning import wilson
 
 #: Upper ends of the bins of length, in white-space separated words of the shorter body.
 LENGTHS: Final = (100, 300)

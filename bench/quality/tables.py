@@ -10,8 +10,8 @@ from bench.quality import credits, measures, slices
 from bench.quality.datasets import Dataset, LabelSet
 from bench.quality.finders import BANDS, COMMON, COSINE, FINGERPRINTS, HAMMING, Found
 from bench.report import Cell, Grid, Part
+from dedup.core.tuning import wilson
 from dedup.model import MatchKind
-from dedup.tuning import wilson
 
 OURS: Final = "dedup"
 _KINDS: Final = (*(kind.name.lower() for kind in MatchKind if kind.value), "none")

@@ -15,7 +15,7 @@ from bench.quality import measures
 from bench.quality.datasets import Dataset, LabelSet
 from bench.quality.finders import Found
 from bench.report import Grid, Part
-from dedup import tuning
+from dedup.core import tuning
 from dedup.model import COPY_KINDS, LabelledPair, MatchKind
 
 OURS: Final = "dedup"

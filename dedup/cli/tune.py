@@ -19,7 +19,7 @@ from dedup.sources.jsonl import source_name
 from dedup.sources.labels import read_labels
 
 if TYPE_CHECKING:
-    from dedup.tuning import Scores, Tuning
+    from dedup.core.tuning import Scores, Tuning
 
 #: Exit status where the labels cannot be used.
 BAD_LABELS = 2
@@ -62,7 +62,7 @@ def run(
     except InvalidArgument as error:
         report("dedup: " + " ".join(error.message.split()))
         raise typer.Exit(BAD_LABELS) from error
-    from dedup.tuning import measure, tune
+    from dedup.core.tuning import measure, tune
 
     with waiting("verify the pairs"):
         tuning = tune(measure(pairs, known), seed=seed)
@@ -109,7 +109,7 @@ def _articles(files: Sequence[str], wanted: set[str]) -> dict[str, Article]:
 
 
 def _warnings(tuning: Tuning) -> list[str]:
-    from dedup.tuning import ENOUGH_PAIRS
+    from dedup.core.tuning import ENOUGH_PAIRS
 
     counts = {"copied": tuning.copied, "not copied": tuning.not_copied}
     found = [

@@ -10,8 +10,8 @@ from structlog.contextvars import bind_contextvars
 from dedup.config import Settings
 from dedup.convert.incoming import Incoming, has_markup
 from dedup.errors import StoreUnavailable
+from dedup.live import Pipeline
 from dedup.model import Article, FindResult, IngestResult
-from dedup.pipeline import Pipeline
 from dedup.v1 import article_pb2
 from dedup.v1.dedup_service_pb2_grpc import DedupServiceServicer
 

@@ -17,8 +17,8 @@ from dedup.convert.incoming import check_encoding, collection_of, has_markup
 from dedup.convert.names import Namer, parse, parse_collection
 from dedup.convert.status import to_status
 from dedup.errors import DedupError, StoreUnavailable
+from dedup.live.turns import Turn
 from dedup.model import Article, IngestResult
-from dedup.pipeline.turns import Turn
 from dedup.service.base import Methods, bind_work
 from dedup.v1 import article_pb2
 from dedup.v1 import dedup_service_pb2 as pb

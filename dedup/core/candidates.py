@@ -1,0 +1,108 @@
+"""From posting lists to candidates: who may be compared, and what is furniture of a source.
+
+*Eligible pairs.* A posting list is kept whole, however hot. All texts of a list may be compared with one another, until
+it is *hot*: has more texts than landmarks. Then two of them may be if they share two hot lists, and in each of
+these one of the two is among its *landmarks*, the texts with the smallest digests; from 100 texts on, among the smaller
+half of them: versions of a hot story have different landmarks, and each is compared with those of every list it stands
+in. That bounds the work and depends on content alone, not on the order of arrival. A single posting that many have is
+mostly a stock phrase; of a run of 20 copied words windows of 8 take two postings at least.
+
+*Furniture.* A posting that one source has in at least 3 texts, on at least 3 days, the first and last more than 5
+days apart, is that source's furniture (footers, biographies, teasers): for its texts it counts neither as a
+candidate nor as evidence. In a hot list the rule looks at the landmarks; and a list of at least 100 texts, of whose
+landmarks the middle half spans more than 5 days, is furniture of every source: a legal notice of a chain of
+outlets, a stock phrase of an agency. What a hundred outlets copy from a wire they copy within days. Between two
+neighboring window minima that are both furniture, all words are; one alone covers its shingle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from dedup.core import kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dedup.core.sketch import Sketch
+
+
+class Placed(msgspec.Struct, frozen=True, gc=False):
+    """A text as the furniture rule sees it: number (0: not in the index), outlet of its first carrier, day."""
+
+    text: int
+    source: int
+    day: int
+
+
+class Neighbors(msgspec.Struct, frozen=True, gc=False):
+    """Texts that posting lists name, as the furniture rule sees them; all of shape (texts,), ascending by number."""
+
+    texts: NDArray[np.uint32]
+    sources: NDArray[np.uint64]
+    days: NDArray[np.int32]
+
+    def of_sources(self, lists: NDArray[np.uint32], sources: Iterable[int]) -> set[int]:
+        """The texts in ``lists`` that are these outlets'."""
+        theirs = self.texts[np.isin(self.sources, np.array(list(sources), np.uint64))]
+        return set(np.intersect1d(theirs, texts_in(lists)).tolist())
+
+
+class Survey(msgspec.Struct, frozen=True, gc=False):
+    """What posting lists say about the text that asked.
+
+    ``furniture`` bool by posting; ``candidates`` the texts it may be compared with, ascending; ``changed`` the
+    pairs (posting, source, or 0 for every source) for which furniture began or ended with the text's coming or going.
+    """
+
+    furniture: NDArray[np.bool_]
+    candidates: NDArray[np.uint32]
+    changed: list[tuple[int, int]]
+
+
+def texts_in(lists: NDArray[np.uint32], *, placed_only: bool = False) -> NDArray[np.uint32]:
+    """Every text that posting lists name, ascending; or only those that decide about furniture, see above."""
+    members: NDArray[np.uint32] = kernels.members(lists, placed_only)
+    return np.unique(members)
+
+
+def survey(
+    lists: NDArray[np.uint32], near: Neighbors, own: Placed, postings: int, *, leaving: bool = False
+) -> Survey:
+    """Read the posting lists of one text.
+
+    Args:
+        lists: entries as the store's scripts return them, see ``kernels.survey``.
+        near: at least the texts in the lists that decide about furniture and are known; of the others only those
+            that stand here too are told to be candidates.
+        own: the text that asks.
+        postings: how many postings it has.
+        leaving: the text has just been taken out rather than put in.
+    """
+    furniture, eligible, index, source = kernels.survey(
+        lists,
+        near.texts,
+        near.sources,
+        near.days,
+        own.text,
+        np.uint64(own.source),
+        own.day,
+        postings,
+        leaving,
+    )
+    changed = list(zip(index.tolist(), source.tolist(), strict=True))
+    return Survey(furniture, near.texts[eligible], changed)
+
+
+def usable_tokens(
+    sketch: Sketch, furniture: NDArray[np.bool_], tokens: int, headline: int, shingle_size: int
+) -> NDArray[np.bool_]:
+    """Which tokens of a text, shape (tokens,), may be evidence: those that are not furniture."""
+    usable: NDArray[np.bool_] = kernels.usable(
+        sketch.postings, sketch.minima, sketch.positions, furniture, tokens, headline, shingle_size
+    )
+    return usable

@@ -1,0 +1,232 @@
+"""The decision about an article, made once when it arrives, against what had arrived before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+import numpy as np
+
+from dedup.core.text import QUOTED
+from dedup.core.verify import COPIED, SAID, coverage
+from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from dedup.core.clustering import Carrier, TextNode
+    from dedup.core.text import Tokens
+    from dedup.core.verify import ComparableText, Evidence
+
+#: From this share of its words on, found in one earlier article, an article is a copy of it.
+COPY_SHARE: Final = 0.8
+#: An outlet's own earlier text counts only where this share of either, furniture apart, is covered: less is background.
+OWN_SHARE: Final = 0.5
+#: From this share of both texts on, an earlier text of the outlet is the same page and tells nothing of its habits.
+SAME_PAGE: Final = 0.8
+#: What pages of so many of an outlet's clusters share with its new article, the outlet repeats.
+HABIT: Final = 3
+
+
+class StoredText(Protocol):
+    """A text with its carriers, and its cluster where it has one that is not its own."""
+
+    @property
+    def node(self) -> TextNode:
+        """The text."""
+
+    @property
+    def cluster(self) -> int | None:
+        """The number of its cluster."""
+
+
+class FoundMatch(Protocol):
+    """A verified match with the text ``other``; ``first`` tells that the article is side a."""
+
+    @property
+    def other(self) -> StoredText:
+        """The text that it is with."""
+
+    @property
+    def text(self) -> ComparableText:
+        """The same, as it was compared."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What they share."""
+
+    @property
+    def first(self) -> bool:
+        """Whether the article is text a."""
+
+    @property
+    def containment(self) -> float:
+        """Share of the article's words that stand in the other."""
+
+
+class Earlier(msgspec.Struct, frozen=True, gc=False):
+    """An earlier article that this one matches: its number and outlet, with the match of their texts.
+
+    ``containment`` is the share of the article found in it; ``weight``, of the article's own outlet, the share covered
+    of what is no furniture, of the text of which that is more.
+    """
+
+    carrier: Carrier
+    kind: MatchKind
+    containment: float
+    weight: float
+
+
+class Met(msgspec.Struct, frozen=True, gc=False):
+    """A match with an earlier text: the cluster that text stands in, and who of its carriers arrived first."""
+
+    match: FoundMatch
+    cluster: int
+    carriers: Sequence[Carrier]
+
+    def is_of(self, source: int) -> bool:
+        """Whether the outlet is one of these carriers."""
+        return any(carrier.source == source for carrier in self.carriers)
+
+
+def earliest(carriers: Sequence[Carrier], before: int) -> Carrier | None:
+    """The first arrival among the carriers that arrived before ``before``."""
+    return min((c for c in carriers if c.number < before), key=lambda c: c.number, default=None)
+
+
+def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list[Carrier]:
+    """The earliest arrival before ``before``, and the earliest of the article's own outlet if that is another."""
+    if len(carriers) == 1:
+        return list(carriers) if carriers[0].number < before else []
+    first = earliest(carriers, before)
+    own = earliest([c for c in carriers if c.source == source], before)
+    return list({c.number: c for c in (first, own) if c is not None}.values())
+
+
+def decide(
+    source: int, earlier: Sequence[Earlier], counts: tuple[int, int, int, int]
+) -> tuple[Decision, int]:
+    """The decision and the number of the article it copies (0: none).
+
+    Args:
+        source: the article's outlet.
+        earlier: matches with earlier arrivals.
+        counts: words copied, quoted, furniture and new, see :func:`weigh`.
+    """
+    own = [e for e in earlier if e.carrier.source == source]
+    background = [e for e in own if e.weight < OWN_SHARE]
+    counted = [e for e in earlier if e not in background]
+    copies = [e for e in counted if e.kind in COPY_KINDS]
+    best = max(
+        copies,
+        key=lambda e: (
+            e.containment,
+            e.kind == MatchKind.EXACT,
+            e.carrier.source == source,
+            -e.carrier.number,
+        ),
+        default=None,
+    )
+    if best is not None:
+        if best.carrier.source == source:
+            kind = DecisionKind.OWN_UPDATE
+        else:
+            kind = DecisionKind.COPY if best.containment >= COPY_SHARE else DecisionKind.PARTIAL_COPY
+        return Decision(kind, "", best.containment, *counts), best.carrier.number
+    quotes = [e for e in counted if e.kind == MatchKind.SHARED_QUOTE and e.carrier.source != source]
+    if quotes:
+        most = max(quotes, key=lambda e: (e.containment, -e.carrier.number))
+        return Decision(DecisionKind.QUOTES_ONLY, "", most.containment, *counts), most.carrier.number
+    return Decision(DecisionKind.NEW, "", 0.0, *counts), 0
+
+
+def meet(
+    found: Sequence[FoundMatch], states: Mapping[int, StoredText], before: int, source: int
+) -> list[Met]:
+    """The matches with texts that arrived before article number ``before``, of which ``states`` has all carriers."""
+    met = []
+    for match in found:
+        state = states.get(match.other.node.text)
+        if state is not None and (carriers := first_of_each(state.node.carriers, before, source)):
+            met.append(Met(match, state.cluster or state.node.text, carriers))
+    return met
+
+
+def weigh(
+    own: ComparableText, source: int, met: Sequence[Met]
+) -> tuple[list[Earlier], tuple[int, int, int, int]]:
+    """What an article met, for :func:`decide`, and its words copied, quoted, furniture and new: together all words.
+
+    Words that its outlet repeats, see :func:`habits`, count as furniture against the outlet's own pages.
+    """
+    if not met and own.usable is None:
+        return [], (0, 0, 0, own.half_words // 2)
+    marks = coverage(own, [(m.match.evidence, m.match.text, m.match.first) for m in met])
+    repeated = habits(marks, source, met)
+    fixed = own.furniture if repeated is None else own.furniture | repeated
+    said = own.half_words - own.tokens.half_words_of(fixed)
+    earlier: list[Earlier] = []
+    for m, shared in zip(met, marks > 0, strict=True):
+        evidence, other = m.match.evidence, m.match.text
+        if evidence.kind is None:
+            continue
+        lost, weight = 0, 1.0
+        if m.is_of(source):
+            lost = 0 if repeated is None else own.tokens.half_words_of(shared & repeated)
+            told = other.half_words - other.furniture_half_words - lost
+            weight = (evidence.shared - lost) / max(1, min(said, told))
+        for carrier in m.carriers:
+            mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
+            earlier.append(Earlier(carrier, evidence.kind, mine, weight))
+    seen = np.bitwise_or.reduce(marks, axis=0)
+    return earlier, split_words(own.tokens, seen & COPIED > 0, seen == SAID, fixed)
+
+
+def habits(marks: NDArray[np.uint8], source: int, met: Sequence[Met]) -> NDArray[np.bool_] | None:
+    """Which words of an article its outlet is seen to repeat before they can be known as its furniture: (tokens,).
+
+    Furniture takes days to learn; an outlet's first pages would be updates of one another until then. Words that
+    pages of :data:`HABIT` clusters of the outlet share with the article, and no other outlet, are taken for it.
+    ``marks`` are those of :func:`~dedup.core.verify.coverage`, a row for each that was met. None where there are no
+    words.
+    """
+    pages: dict[int, list[int]] = defaultdict(list)
+    for row, m in enumerate(met):
+        if m.match.evidence.own < SAME_PAGE and m.is_of(source):
+            pages[m.cluster].append(row)
+    if len(pages) < HABIT:
+        return None
+    held = np.zeros(marks.shape[1], np.int32)
+    for rows in pages.values():
+        held += marks[rows].any(axis=0)
+    elsewhere = [row for row, m in enumerate(met) if any(c.source != source for c in m.carriers)]
+    return (held >= HABIT) & ~marks[elsewhere].any(axis=0)
+
+
+def against_equal(
+    own: ComparableText, other: ComparableText | None
+) -> tuple[float, tuple[int, int, int, int]]:
+    """An article's share of words, and their counts, in an earlier one with the same body."""
+    same = other is not None and other.headline == own.headline
+    covered = own.half_words if same else own.tokens.half_words(own.tokens.headline)
+    return covered / max(1, own.half_words), count_exact(own, same)
+
+
+def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int, int]:
+    """The same for an article whose body stands word for word in an earlier one."""
+    body = np.arange(len(own.tokens)) >= (0 if same_headline else own.tokens.headline)
+    quoted = body & (own.tokens.flags & QUOTED > 0)
+    return split_words(own.tokens, body & ~quoted, quoted, own.furniture)
+
+
+def split_words(
+    tokens: Tokens, copied: NDArray[np.bool_], quoted: NDArray[np.bool_], furniture: NDArray[np.bool_]
+) -> tuple[int, int, int, int]:
+    """Words in each of four parts; half words are rounded so that the parts add up to the whole."""
+    shared = tokens.half_words_of(copied & ~furniture) // 2
+    said = tokens.half_words_of(quoted & ~copied & ~furniture) // 2
+    fixed = tokens.half_words_of(furniture) // 2
+    return shared, said, fixed, tokens.half_words() // 2 - shared - said - fixed

@@ -1,0 +1,242 @@
+"""Ingest, find, compare: the straight line from an article to its place in a cluster of a story.
+
+An article becomes normalized text, shingles, a sketch, candidates, verified matches, and a place in a cluster of a
+story. :class:`Pipeline` is what the service calls; it opens collections and keeps one
+:class:`~dedup.live.room.Room` for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+
+import structlog
+
+from dedup.live.batching import Coalescer
+from dedup.live.collections import Collections
+from dedup.live.listing import Listing
+from dedup.live.matching import TextCache
+from dedup.live.reading import export
+from dedup.live.search import Search
+from dedup.live.warmup import warm_up
+from dedup.model import Article, CollectionParameters, Comparison, FindResult, PubStatus
+from dedup.store.connection import CollectionGone, Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from dedup.config import Settings
+    from dedup.errors import DedupError
+    from dedup.live.turns import Turn
+    from dedup.model import (
+        Cluster,
+        CollectionStatus,
+        ExportedArticle,
+        IngestResult,
+        Match,
+        Page,
+        StoredArticle,
+        Story,
+    )
+
+log = structlog.get_logger()
+
+#: Articles of a request that go through the flow together.
+BATCH: Final = 200
+
+
+class Pipeline:
+    """Everything the service does, with plain values in and out; errors are :class:`~dedup.errors.DedupError`."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="dedup")
+        self._collections = Collections(store, settings, self._pool, TextCache(settings.text_cache_articles))
+        self._coalescers: dict[str, Coalescer] = {}
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Connect to ``settings.store``, check it, compile the kernels.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+            ParametersMismatch: a collection was built with parameters that this release does not have.
+        """
+        store = Store(settings.store)
+        pipeline = cls(settings, store)
+        try:
+            await store.call("PING")
+            policy = await store.eviction_risk()
+            if policy:
+                log.warning("eviction_policy_can_drop_the_index", policy=policy, wanted="noeviction")
+            await asyncio.get_running_loop().run_in_executor(pipeline._pool, warm_up)
+            await pipeline._collections.open_all()
+        except BaseException:
+            await pipeline.close()
+            raise
+        return pipeline
+
+    async def close(self) -> None:
+        """Finish what is in flight and close; unfinished work stays in the store's queues."""
+        for coalescer in self._coalescers.values():
+            await coalescer.close()
+        await self._collections.close()
+        self._pool.shutdown(wait=True)
+        await self._store.close()
+
+    async def ready(self) -> bool:
+        """Whether the store answers."""
+        return await self._store.answers()
+
+    # -- articles in -----------------------------------------------------------------------------------
+
+    async def ingest(
+        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+    ) -> list[IngestResult | DedupError]:
+        """Ingest a batch in order; one outcome for each article. With ``turn``, after the batches before it."""
+        if len(articles) <= BATCH:
+            return list(await self._take(collection, articles, turn))
+        if turn is not None:
+            await turn.wait()
+        out: list[IngestResult | DedupError] = []
+        for start in range(0, len(articles), BATCH):
+            out += await self._take(collection, articles[start : start + BATCH])
+        if turn is not None:
+            turn.passed()
+        return out
+
+    async def _take(
+        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+    ) -> list[IngestResult]:
+        room = await self._collections.for_writing(collection)
+        try:
+            return await room.ingest.ingest(articles, turn)
+        except CollectionGone:
+            await self._collections.leave(room)
+            room = await self._collections.for_writing(collection)
+            return await room.ingest.ingest(articles, turn)
+
+    async def ingest_one(self, collection: str, article: Article) -> IngestResult:
+        """Ingest one article, together with others that arrive within a few milliseconds."""
+        coalescer = self._coalescers.get(collection)
+        if coalescer is None:
+            await self._collections.for_writing(collection)
+            coalescer = self._coalescers.setdefault(
+                collection,
+                Coalescer(
+                    partial(self._take, collection),
+                    self._settings.coalesce_articles,
+                    self._settings.coalesce_milliseconds / 1000,
+                ),
+            )
+        return await coalescer.add(article)
+
+    async def delete_article(self, collection: str, article_id: str) -> tuple[str, ...]:
+        """Remove an article; the articles that still carry its text or copied part of it.
+
+        Raises:
+            NotFound: there is no such article.
+        """
+        room = await self._collections.get(collection)
+        await room.record(article_id)
+        gone = Article(id=article_id, pubstatus=PubStatus.CANCELED)
+        return (await room.ingest.ingest([gone]))[0].carriers
+
+    # -- questions -------------------------------------------------------------------------------------
+
+    async def find(
+        self, collection: str, article: Article, max_matches: int = 50, *, same_story: bool = False
+    ) -> FindResult:
+        """What an article would match, with ``same_story`` also what tells of the same event; nothing is stored."""
+        search = Search(await self._collections.get(collection), self._pool)
+        return await search.find(article, max_matches, same_story=same_story)
+
+    async def compare(self, collection: str, a: Article | str, b: Article | str) -> Comparison:
+        """Two articles side by side; a string is the id of a stored one."""
+        if isinstance(a, Article) and isinstance(b, Article):
+            room = await self._collections.find(collection)
+            parameters = room.parameters if room is not None else CollectionParameters()
+            return Search.compare_given(a, b, parameters)
+        return await Search(await self._collections.get(collection), self._pool).compare(a, b)
+
+    async def get_article(self, collection: str, article_id: str) -> StoredArticle:
+        """A stored article with its decision and place."""
+        room = await self._collections.get(collection)
+        return (await room.articles([await room.record(article_id)]))[0]
+
+    async def list_articles(self, collection: str, *, page_size: int, page_token: str) -> Page[StoredArticle]:
+        """Articles by arrival."""
+        return await Listing(await self._collections.get(collection)).articles(page_size, page_token)
+
+    async def list_matches(
+        self, collection: str, *, article_id: str | None, page_size: int, page_token: str
+    ) -> Page[Match]:
+        """Verified matches of one article, best first, or of the whole collection."""
+        listing = Listing(await self._collections.get(collection))
+        if article_id is not None:
+            return await listing.matches_of(article_id, page_size, page_token)
+        return await listing.matches(page_size, page_token)
+
+    async def get_cluster(self, collection: str, cluster_id: str) -> Cluster:
+        """A cluster; an id merged away resolves to the one it went into."""
+        room = await self._collections.get(collection)
+        return (await room.clusters([await room.find_cluster(cluster_id)]))[0]
+
+    async def list_clusters(
+        self, collection: str, *, min_size: int, page_size: int, page_token: str
+    ) -> Page[Cluster]:
+        """Clusters of at least ``min_size`` articles, oldest first; of one article only where they are linked."""
+        return await Listing(await self._collections.get(collection)).clusters(
+            min_size, page_size, page_token
+        )
+
+    async def list_cluster_articles(
+        self, collection: str, cluster_id: str, *, page_size: int, page_token: str
+    ) -> Page[StoredArticle]:
+        """The articles of a cluster by arrival."""
+        listing = Listing(await self._collections.get(collection))
+        return await listing.cluster_articles(cluster_id, page_size, page_token)
+
+    async def get_story(self, collection: str, story_id: str) -> Story:
+        """A story; an id merged away resolves to the one it went into."""
+        room = await self._collections.get(collection)
+        return (await room.stories([await room.find_story(story_id)]))[0]
+
+    async def list_stories(self, collection: str, *, page_size: int, page_token: str) -> Page[Story]:
+        """Stories, oldest first."""
+        return await Listing(await self._collections.get(collection)).stories(page_size, page_token)
+
+    async def export(self, collection: str) -> AsyncIterator[ExportedArticle | Match]:
+        """All articles sorted by id, then all verified matches sorted by their two ids."""
+        async for line in export(await self._collections.get(collection)):
+            yield line
+
+    # -- collections -----------------------------------------------------------------------------------
+
+    async def create_collection(self, name: str, parameters: CollectionParameters) -> CollectionStatus:
+        """Create a collection.
+
+        Raises:
+            AlreadyExists: it exists.
+            InvalidArgument: a parameter is out of range.
+        """
+        await self._collections.create(name, parameters)
+        return await self._collections.status(name)
+
+    async def get_collection(self, name: str) -> CollectionStatus:
+        """A collection with its counters."""
+        return await self._collections.status(name)
+
+    async def list_collections(self, *, page_size: int, page_token: str) -> Page[CollectionStatus]:
+        """Collections by name."""
+        return await self._collections.list(page_size, page_token)
+
+    async def delete_collection(self, name: str) -> None:
+        """Remove a collection and everything in it."""
+        coalescer = self._coalescers.pop(name, None)
+        if coalescer is not None:
+            await coalescer.close()
+        await self._collections.delete(name)

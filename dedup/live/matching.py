@@ -1,0 +1,354 @@
+"""Candidates to verified matches: read who may be compared, load their texts, align, measure."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from dedup.core.candidates import Neighbors, Placed, Survey, survey, texts_in, usable_tokens
+from dedup.core.clustering import Edge
+from dedup.core.sketch import Sketch, SketchParameters, sketch
+from dedup.core.text import Tokens
+from dedup.core.verify import ComparableText, Evidence, comparable, verify_many
+from dedup.observability import CANDIDATES, MATCHES, stage
+from dedup.store.packing import posting_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from dedup.core.clustering import TextNode
+    from dedup.model import CollectionParameters
+    from dedup.store.records import ArticleRecord, Placements, TextState
+    from dedup.store.redis_index import RedisIndex
+
+_DAY: Final = 86400.0
+EVERY_SOURCE: Final = 0
+_opened: Final = itertools.count()
+
+
+class Asking(msgspec.Struct, frozen=True, gc=False):
+    """A text that looks for matches: stored under ``text``, or 0; ``id`` orders it against the others."""
+
+    text: int
+    id: str
+    source: int
+    published: float
+    tokens: Tokens
+    digest: bytes
+    sketch: Sketch
+    lists: NDArray[np.uint32]
+
+
+class Verified(msgspec.Struct, frozen=True, gc=False):
+    """A verified match of the asking text with text ``other``; ``first`` tells that the asking text is side a."""
+
+    other: TextState
+    text: ComparableText
+    evidence: Evidence
+    first: bool
+
+    @property
+    def containment(self) -> float:
+        """Share of the asking text's words that stand in the other."""
+        return self.evidence.a_containment if self.first else self.evidence.b_containment
+
+    @property
+    def other_containment(self) -> float:
+        """Share of the other text's words that stand in the asking one."""
+        return self.evidence.b_containment if self.first else self.evidence.a_containment
+
+
+class Matched(msgspec.Struct, frozen=True, gc=False):
+    """What one text met: ``furniture`` packed as stored, ``changed`` (posting index, source), ``near`` as surveyed."""
+
+    asking: Asking
+    own: ComparableText
+    furniture: bytes
+    candidates: int
+    found: list[Verified]
+    changed: list[tuple[int, int]]
+    near: Neighbors
+
+    def edges(self) -> list[tuple[int, int, Edge]]:
+        """The edges to store: other text, its revision, edge."""
+        out = []
+        for v in self.found:
+            e, t, o = v.evidence, self.asking.text, v.other.node.text
+            if e.kind is None:
+                continue
+            mine, theirs = (v.containment, v.other_containment)
+            a, b = (mine, theirs) if t < o else (theirs, mine)
+            edge = Edge(min(t, o), max(t, o), e.kind, e.shared - e.quoted, e.quoted, a, b, e.own)
+            out.append((o, v.other.revision, edge))
+        return out
+
+
+class TextCache:
+    """Texts ready to be verified, by number and revision; the least recently used go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: OrderedDict[tuple[str, int, int], ComparableText] = OrderedDict()
+
+    def get(self, collection: str, text: int, revision: int) -> ComparableText | None:
+        """The text, or None."""
+        key = (collection, text, revision)
+        found = self._held.get(key)
+        if found is not None:
+            self._held.move_to_end(key)
+        return found
+
+    def put(self, collection: str, text: int, revision: int, ready: ComparableText) -> None:
+        """Keep a text, dropping the least recently used beyond the limit."""
+        self._held[collection, text, revision] = ready
+        while len(self._held) > self._limit:
+            self._held.popitem(last=False)
+
+
+def pack_furniture(flags: NDArray[np.bool_]) -> bytes:
+    """Indexes of the furniture postings, two bytes each (four beyond 65,535 postings)."""
+    return np.flatnonzero(flags).astype(np.uint32).tobytes()
+
+
+def unpack_furniture(raw: bytes, postings: int) -> NDArray[np.bool_]:
+    """The flags behind :func:`pack_furniture`."""
+    flags = np.zeros(postings, np.bool_)
+    flags[np.frombuffer(raw, np.uint32)] = True
+    return flags
+
+
+def ready_text(
+    tokens: Tokens, digest: bytes, furniture: bytes, made: Sketch | None, parameters: CollectionParameters
+) -> ComparableText:
+    """A text with its furniture masked."""
+    usable = None
+    if furniture:
+        made = made or sketch(tokens, SketchParameters.of(parameters))
+        flags = unpack_furniture(furniture, len(made.postings))
+        usable = usable_tokens(made, flags, len(tokens), tokens.headline, parameters.shingle_size)
+    return comparable(tokens, digest, parameters.shingle_size, usable)
+
+
+def as_stored(text: ComparableText) -> ComparableText:
+    """The text as it will be read: without offsets where it is not kept."""
+    if not text.tokens.is_reduced:
+        return text
+    nowhere = np.zeros(len(text.tokens), np.int32)
+    tokens = msgspec.structs.replace(text.tokens, starts=nowhere, ends=nowhere)
+    return msgspec.structs.replace(text, tokens=tokens)
+
+
+class Matcher:
+    """Finds the verified matches of texts in one collection's index."""
+
+    def __init__(
+        self, index: RedisIndex, parameters: CollectionParameters, cache: TextCache, pool: Executor
+    ) -> None:
+        self.index = index
+        self.parameters = parameters
+        self._cache = cache
+        # a later collection of this name has other texts
+        self._cached_as = f"{index.collection} {next(_opened)}"
+        self._pool = pool
+
+    async def match(self, asking: Sequence[Asking]) -> list[Matched]:
+        """Survey the posting lists of every text, verify all candidates."""
+        if not asking:
+            return []
+        named = texts_in(np.concatenate([a.lists for a in asking]))
+        with stage("read_texts"):
+            placements = await self.index.placements(named)
+        # a dead text counts as furniture does until it is taken out of its lists, which reckons it anew
+        with stage("survey"):
+            near = neighbors(placements)
+            surveys = [
+                survey(a.lists, near, _placed(a), len(a.sketch.postings))
+                if len(a.lists)
+                else Survey(np.zeros(len(a.sketch.postings), np.bool_), _NO_TEXTS, [])
+                for a in asking
+            ]
+        with stage("read_texts"):
+            states = await self.index.texts(sorted({t for s in surveys for t in s.candidates.tolist()}))
+        chosen = [
+            [
+                states[t]
+                for t in s.candidates.tolist()
+                if t != a.text and t in states and self._may_meet(a, states[t])
+            ]
+            for a, s in zip(asking, surveys, strict=True)
+        ]
+        together = {a.text for a in asking if a.text}
+        wanted_texts = {s.node.text: s for states_ in chosen for s in states_ if s.node.text not in together}
+        texts_by_number = await self._load(wanted_texts.values())
+        loop = asyncio.get_running_loop()
+        matched = await loop.run_in_executor(
+            self._pool, self._verify_all, asking, surveys, chosen, near, texts_by_number
+        )
+        CANDIDATES.inc(sum(m.candidates for m in matched))
+        MATCHES.inc(sum(len(m.found) for m in matched))
+        return matched
+
+    async def eligible(self, asking: Sequence[Asking], others: Sequence[set[int]]) -> list[set[int]]:
+        """Which of some ``others`` each text may be compared with, without comparing them."""
+        if not asking:
+            return []
+        named = texts_in(np.concatenate([a.lists for a in asking]), placed_only=True)
+        wanted = np.fromiter(set().union(*others), np.uint32)
+        near = neighbors(await self.index.placements(np.union1d(named, wanted)))
+        found = []
+        for a, met in zip(asking, others, strict=True):
+            candidates = survey(a.lists, near, _placed(a), len(a.sketch.postings)).candidates
+            found.append(met.intersection(candidates.tolist()))
+        states = await self.index.texts(sorted(set().union(*found)))
+        return [
+            {t for t in met if t in states and self._may_meet(a, states[t])}
+            for a, met in zip(asking, found, strict=True)
+        ]
+
+    def _may_meet(self, asking: Asking, other: TextState) -> bool:
+        if other.dead:
+            return False
+        days = self.parameters.match_window_days
+        return not days or abs(asking.published - other.node.carriers[0].published) <= days * _DAY
+
+    def _verify_all(
+        self,
+        asking: Sequence[Asking],
+        surveys: Sequence[Survey],
+        chosen: Sequence[Sequence[TextState]],
+        near: Neighbors,
+        texts: dict[int, ComparableText],
+    ) -> list[Matched]:
+        packed = [pack_furniture(s.furniture) for s in surveys]
+        owns = [
+            ready_text(a.tokens, a.digest, furniture, a.sketch, self.parameters)
+            for a, furniture in zip(asking, packed, strict=True)
+        ]
+        # texts that ask together meet with the furniture that this very survey found
+        texts = texts | {a.text: as_stored(own) for a, own in zip(asking, owns, strict=True) if a.text}
+        with stage("verify"):
+            return [
+                Matched(
+                    a, own, furniture, len(states), self._verified(a, own, states, texts), s.changed, near
+                )
+                for a, s, own, furniture, states in zip(asking, surveys, owns, packed, chosen, strict=True)
+            ]
+
+    def _verified(
+        self, a: Asking, own: ComparableText, states: Sequence[TextState], texts: dict[int, ComparableText]
+    ) -> list[Verified]:
+        name = a.id.encode()
+        known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
+        first = [name < state.id.encode() for state, _ in known]
+        measured = verify_many(own, [text for _, text in known], first, self.parameters.rules)
+        return [
+            Verified(state, text, evidence, ahead)
+            for (state, text), ahead, evidence in zip(known, first, measured, strict=True)
+            if evidence is not None
+        ]
+
+    async def _load(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
+        ready: dict[int, ComparableText] = {}
+        missing: dict[int, TextState] = {}
+        for state in states:
+            held = self._cache.get(self._cached_as, state.node.text, state.revision)
+            if held is not None:
+                ready[state.node.text] = held
+            else:
+                missing[state.node.carriers[0].number] = state
+        if missing:
+            with stage("read_articles"):
+                found = await self.index.records(missing)
+            loop = asyncio.get_running_loop()
+            made = await loop.run_in_executor(self._pool, self._tokenize, found, missing)
+            for state, text in made:
+                self._cache.put(self._cached_as, state.node.text, state.revision, text)
+                ready[state.node.text] = text
+        return ready
+
+    def _tokenize(
+        self, found: dict[int, ArticleRecord], missing: dict[int, TextState]
+    ) -> list[tuple[TextState, ComparableText]]:
+        out = []
+        with stage("tokenize_stored"):
+            for number, record in found.items():
+                state = missing[number]
+                if record.article is None or record.text != state.node.text:
+                    continue  # replaced in between: whoever replaced it has this pair verified again
+                tokens = record.tokens()
+                out.append((state, ready_text(tokens, record.digest, state.furniture, None, self.parameters)))
+        return out
+
+    async def texts(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
+        """Texts ready to be verified, by number."""
+        return await self._load(states)
+
+    async def text_of(self, node: TextNode) -> ComparableText | None:
+        """The text as its first carrier in ``node`` has it, under that article's own headline; not kept."""
+        number = node.carriers[0].number
+        record = (await self.index.records([number])).get(number)
+        if record is None or record.article is None:
+            return None
+        tokens = record.tokens()
+        return ready_text(tokens, record.digest, b"", None, self.parameters)
+
+    def keep(self, text: int, revision: int, ready: ComparableText) -> None:
+        """Remember a text that was just made ready."""
+        self._cache.put(self._cached_as, text, revision, as_stored(ready))
+
+    async def touched_by(self, matched: Matched) -> set[int]:
+        """Texts whose furniture may have changed with the coming of this one."""
+        return await self.members_of_sources(matched.asking.sketch, matched.changed, matched.asking.text)
+
+    @staticmethod
+    def surrounded_by(matched: Matched) -> set[int]:
+        """Texts whose furniture may have changed with the coming of this one, whose writer died before it said so.
+
+        What it changed then cannot be told now: others came in between, and the landmarks it pushed out are forgotten.
+        Where it could change anything for others, its lists name all their members.
+        """
+        return set(texts_in(matched.asking.lists).tolist())
+
+    async def members_of_sources(
+        self, made: Sketch, changed: Sequence[tuple[int, int]], own: int
+    ) -> set[int]:
+        """All texts of the (posting, source, or 0 for every source) pairs given, without ``own``."""
+        by_posting: dict[int, set[int]] = {}
+        for index, source in changed:
+            by_posting.setdefault(index, set()).add(source)
+        members = {
+            index: await self.index.members(posting_bytes(made.postings[index : index + 1]))
+            for index in by_posting
+        }
+        touched: set[int] = set()
+        some = [m for index, m in members.items() if EVERY_SOURCE not in by_posting[index]]
+        placed = await self.index.placements(np.unique(np.concatenate(some))) if some else None
+        for index, sources in by_posting.items():
+            if EVERY_SOURCE in sources:
+                touched.update(members[index].tolist())
+            elif placed is not None:
+                theirs = np.isin(placed.sources, np.array(list(sources), np.uint64)) & ~placed.dead
+                touched.update(np.intersect1d(placed.texts[theirs], members[index]).tolist())
+        touched.discard(own)
+        return touched
+
+
+_NO_TEXTS: Final = np.empty(0, np.uint32)
+
+
+def _placed(asking: Asking) -> Placed:
+    return Placed(asking.text, asking.source, int(asking.published // _DAY))
+
+
+def neighbors(placements: Placements) -> Neighbors:
+    """Stored texts as the furniture rule sees them."""
+    days = (placements.published // _DAY).astype(np.int32)
+    return Neighbors(placements.texts, placements.sources, days)

@@ -1,0 +1,384 @@
+"""Everything one collection needs at run time, and reading what it holds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from dedup.core.cluster_summary import (
+    ClusterRecord,
+    StoryRecord,
+    describe,
+    describe_one,
+    representative,
+)
+from dedup.core.clustering import Carrier, TextNode
+from dedup.core.probability import EXACT
+from dedup.core.verify import ComparableText, to_match, verify
+from dedup.errors import NotFound, Reason
+from dedup.live.matching import Verified
+from dedup.model import Cluster, Match, MatchKind, Origin, StoredArticle, Story
+from dedup.store.records import decode_decision
+from dedup.store.summaries import decode_cluster, decode_story
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dedup.core.clustering import Edge
+    from dedup.live.ingest import Ingest
+    from dedup.live.matching import Matcher
+    from dedup.live.settling import Settler
+    from dedup.live.sweeping import Sweeper
+    from dedup.model import CollectionParameters, Decision
+    from dedup.store.records import ArticleRecord, TextState
+    from dedup.store.redis_index import RedisIndex
+
+_NAMES_KEPT: Final = 200_000
+#: Other carriers of a matched text that are named in an answer.
+MOST_CARRIERS: Final = 100
+
+
+class Placement(msgspec.Struct, frozen=True, gc=False):
+    """Where texts stand now: cluster number and record by text; a missing record means a cluster of its own."""
+
+    states: dict[int, TextState]
+    records: dict[int, ClusterRecord]
+    moved: dict[int, int]
+
+    def cluster(self, text: int) -> tuple[int, ClusterRecord | None]:
+        """Number and record of the cluster of a text."""
+        state = self.states.get(text)
+        number = state.cluster if state is not None and state.cluster else text
+        number = self.moved.get(number, number)
+        return number, self.records.get(number)
+
+
+class Room:
+    """One open collection."""
+
+    def __init__(
+        self, name: str, parameters: CollectionParameters, index: RedisIndex, matcher: Matcher
+    ) -> None:
+        self.name = name
+        self.parameters = parameters
+        self.index = index
+        self.matcher = matcher
+        self.ingest: Ingest
+        self.settler: Settler
+        self.sweeper: Sweeper
+        self._names: OrderedDict[int, str] = OrderedDict()
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def learn(self, names: Mapping[int, str]) -> None:
+        """Remember ids by article number; a number keeps its id for life."""
+        self._names.update(names)
+        while len(self._names) > _NAMES_KEPT:
+            self._names.popitem(last=False)
+
+    async def names(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Ids by article number, of deleted articles too; a number keeps its id for life."""
+        wanted = set(numbers) - {0}
+        known = {n: self._names[n] for n in wanted if n in self._names}
+        missing = sorted(wanted - known.keys())
+        if missing:
+            found = await self.index.ids(missing)
+            known.update(found)
+            self.learn(found)
+        return known
+
+    async def record(self, article_id: str) -> ArticleRecord:
+        """The record of an article by id.
+
+        Raises:
+            NotFound: there is none, or it was removed.
+        """
+        number = (await self.index.numbers([article_id]))[0]
+        record = (await self.index.records([number])).get(number) if number else None
+        if record is None or record.tombstone:
+            message = f"collection {self.name!r} has no article {article_id!r}"
+            raise NotFound(message, Reason.ARTICLE_NOT_FOUND, collection=self.name, article=article_id)
+        return record
+
+    # -- clusters --------------------------------------------------------------------------------------
+
+    async def placement(self, texts: Iterable[int]) -> Placement:
+        """Where texts stand now."""
+        states = await self.index.texts(sorted(set(texts) - {0}), carriers=True)
+        numbers = {s.cluster for s in states.values() if s.cluster}
+        records = await self.settler.read_clusters(numbers)
+        moved = {}
+        for number in sorted(numbers - records.keys()):  # merged away between the two reads
+            try:
+                moved[number], record = await self.find_cluster(f"c{number}")
+            except NotFound:
+                continue
+            if record is not None:
+                records[moved[number]] = record
+        return Placement(states, records, moved)
+
+    async def clusters(
+        self,
+        wanted: Sequence[tuple[int, ClusterRecord | None]],
+        known: Mapping[int, TextState] | None = None,
+        *,
+        settled: bool = True,
+    ) -> list[Cluster]:
+        """Clusters as callers see them; those without a record are built from their one text, read if not ``known``."""
+        built = []
+        for number, record in wanted:
+            built.append((number, record or await self._alone(number, (known or {}).get(number))))
+        numbers: set[int] = set()
+        outlets: set[int] = set()
+        for _, record in built:
+            numbers |= {record.representative, record.earliest}
+            if record.origin[0].startswith("#"):
+                outlets.add(int(record.origin[0][1:]))
+        names = await self.names(numbers)
+        sources = await self._sources(outlets)
+        dirty = set() if settled else {number for number, _ in built}
+        return [
+            self._cluster(number, record, names, sources, number not in dirty) for number, record in built
+        ]
+
+    @staticmethod
+    def _cluster(
+        number: int, record: ClusterRecord, names: dict[int, str], sources: dict[int, str], settled: bool
+    ) -> Cluster:
+        name, confidence, reason = record.origin
+        return Cluster(
+            id=f"c{number}",
+            revision=record.revision,
+            size=record.size,
+            representative=names.get(record.representative, ""),
+            representative_reason=record.reason,
+            earliest=names.get(record.earliest, ""),
+            first_published=record.first_published,
+            settled=settled,
+            story=f"s{record.story}" if record.story else None,
+            linked=tuple(f"c{n}" for n in record.linked),
+            origin=Origin(
+                sources.get(int(name[1:]), "") if name.startswith("#") else name, confidence, reason
+            ),
+            agencies=tuple(record.agencies),
+        )
+
+    async def _alone(self, text: int, state: TextState | None) -> ClusterRecord:
+        state = state or (await self.index.texts([text], carriers=True)).get(text)
+        if state is None or state.dead:
+            raise self.no_cluster(f"c{text}")
+        if len(state.node.carriers) == 1:
+            return describe_one(state.node)
+        tied = representative([state.node]).candidates
+        names = await self.names(c.number for c in tied) if len(tied) > 1 else {}
+        return describe([state.node], 1, 0, (), names)
+
+    async def _sources(self, numbers: Iterable[int]) -> dict[int, str]:
+        found = await self.index.records(sorted(numbers)) if numbers else {}
+        return {n: r.article.source or r.id for n, r in found.items() if r.article is not None}
+
+    def no_cluster(self, cluster_id: str) -> NotFound:
+        """The error for a cluster that is not there."""
+        message = f"collection {self.name!r} has no cluster {cluster_id!r}"
+        return NotFound(message, Reason.CLUSTER_NOT_FOUND, collection=self.name, cluster=cluster_id)
+
+    async def find_cluster(self, cluster_id: str) -> tuple[int, ClusterRecord | None]:
+        """A cluster by id; an id that was merged away resolves to where it went.
+
+        Raises:
+            NotFound: there never was such a cluster, or all its articles were removed.
+        """
+        number = _number(cluster_id, "c")
+        for _ in range(64):
+            if number is None:
+                break
+            raw = await self.index.store.call("GET", f"{self.index.prefix}c{number}")
+            if raw is None:
+                state = (await self.index.texts([number])).get(number)
+                if state is None or state.dead:
+                    break
+                if state.cluster is None or state.cluster == number:
+                    return number, None
+                number = state.cluster
+                continue
+            record = decode_cluster(raw)
+            if not record.merged_into:
+                return number, record
+            number = record.merged_into
+        raise self.no_cluster(cluster_id)
+
+    async def find_story(self, story_id: str) -> tuple[int, StoryRecord]:
+        """A story by id; an id that was merged away resolves to where it went.
+
+        Raises:
+            NotFound: there is no such story now.
+        """
+        number = _number(story_id, "s")
+        for _ in range(64):
+            raw = await self.index.store.call("GET", f"{self.index.prefix}s{number}") if number else None
+            if raw is None:
+                break
+            record = decode_story(raw)
+            if not record.merged_into:
+                return int(number or 0), record
+            number = record.merged_into
+        message = f"collection {self.name!r} has no story {story_id!r}"
+        raise NotFound(message, Reason.STORY_NOT_FOUND, collection=self.name, story=story_id)
+
+    async def stories(self, wanted: Sequence[tuple[int, StoryRecord]]) -> list[Story]:
+        """Stories as callers see them."""
+        records = await self.index.records({record.representative for _, record in wanted})
+        out = []
+        for number, record in wanted:
+            lead = records.get(record.representative)
+            out.append(
+                Story(
+                    id=f"s{number}",
+                    revision=record.revision,
+                    clusters=tuple(f"c{n}" for n in record.clusters),
+                    size=record.size,
+                    first_published=record.first_published,
+                    last_published=record.last_published,
+                    agencies=tuple(record.agencies),
+                    headline=lead.article.headline if lead is not None and lead.article is not None else "",
+                )
+            )
+        return out
+
+    # -- articles --------------------------------------------------------------------------------------
+
+    async def decision(self, record: ArticleRecord) -> Decision | None:
+        """The stored decision of an article, with the copied article by id."""
+        if not record.decided:
+            return None
+        names = await self.names([record.decision[1]])
+        return decode_decision(record.decision, names.get(record.decision[1], ""))
+
+    async def articles(self, records: Sequence[ArticleRecord]) -> list[StoredArticle]:
+        """Stored articles as callers see them."""
+        placement = await self.placement(r.text for r in records if r.text)
+        carriers = placement.states
+        numbers = {c.number for s in carriers.values() for c in s.node.carriers[:MOST_CARRIERS]}
+        names = await self.names(numbers | {r.decision[1] for r in records})
+        out = []
+        for record in records:
+            if record.article is None:
+                continue
+            number, cluster = placement.cluster(record.text) if record.text else (0, None)
+            state = carriers.get(record.text)
+            siblings = state.node.carriers[:MOST_CARRIERS] if state is not None else ()
+            representative = bool(number) and (
+                cluster.representative == record.number
+                if cluster is not None
+                else _stands_alone(state, record.number)
+            )
+            out.append(
+                StoredArticle(
+                    article=record.article,
+                    number=record.number,
+                    arrival_time=record.arrival,
+                    comparable=record.comparable,
+                    text_digest=record.digest.hex(),
+                    words=record.words,
+                    decision=decode_decision(record.decision, names.get(record.decision[1], ""))
+                    if record.decided
+                    else None,
+                    cluster=f"c{number}" if number else None,
+                    story=f"s{cluster.story}" if cluster is not None and cluster.story else None,
+                    representative=representative,
+                    credits=record.credits,
+                    copies_of_text=tuple(names[c.number] for c in siblings if c.number != record.number),
+                )
+            )
+        return out
+
+    # -- matches ---------------------------------------------------------------------------------------
+
+    async def others(self, text: int) -> list[Edge]:
+        """The edges of a text, best first."""
+        edges = (await self.index.edges([text])).get(text, [])
+        return sorted(
+            edges, key=lambda e: (e.kind, -max(e.a_containment, e.b_containment), -e.unquoted, e.a, e.b)
+        )
+
+    async def matches(
+        self, own: ComparableText, text: int, article: tuple[int, str], limit: int
+    ) -> tuple[list[Match], int]:
+        """Matches of an article with text ``text`` (0: none), best first, at most ``limit``, and how many there are.
+
+        Measured anew on the article's own words, so that offsets point into it and not into an equal text.
+        """
+        if not text:
+            return [], 0
+        number, name = article
+        state = (await self.index.texts([text], carriers=True)).get(text)
+        edges = await self.others(text)
+        out: list[Match] = []
+        total = len(edges)
+        if state is not None:
+            siblings = tuple(c for c in state.node.carriers if c.number != number)
+            if siblings:
+                total += 1
+                out.append(await self._exact(own, state, siblings, name))
+        wanted = edges[: max(0, limit - len(out))]
+        states = await self.index.texts([e.b if e.a == text else e.a for e in wanted], carriers=True)
+        texts = await self.matcher.texts([s for s in states.values() if not s.dead])
+        found = []
+        for other, other_text in texts.items():
+            first = name.encode() < states[other].id.encode()
+            a, b = (own, other_text) if first else (other_text, own)
+            evidence = verify(a, b, self.parameters.rules)
+            if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
+                found.append(Verified(states[other], other_text, evidence, first))
+        out += await self.to_matches(own, name, found)
+        return out[:limit], total
+
+    async def to_matches(self, own: ComparableText, name: str, found: Sequence[Verified]) -> list[Match]:
+        """Verified matches as callers see them, best first."""
+        numbers = {c.number for v in found for c in v.other.node.carriers[: MOST_CARRIERS + 1]}
+        names = await self.names(numbers)
+        out = []
+        for v in found:
+            carriers = tuple(names[c.number] for c in v.other.node.carriers[1 : MOST_CARRIERS + 1])
+            out.append(
+                to_match(v.evidence, own, v.text, (name, v.other.id), own_first=v.first, carriers=carriers)
+            )
+        return sorted(out, key=_rank)
+
+    async def _exact(
+        self, own: ComparableText, state: TextState, siblings: tuple[Carrier, ...], name: str
+    ) -> Match:
+        names = await self.names(c.number for c in siblings[: MOST_CARRIERS + 1])
+        first = siblings[0]
+        node = TextNode(state.node.text, state.node.digest, (first,))
+        other = await self.matcher.text_of(node)
+        rest = tuple(names[c.number] for c in siblings[1 : MOST_CARRIERS + 1])
+        if other is None:
+            words = own.half_words // 2
+            return Match(
+                name, names[first.number], MatchKind.EXACT, 1.0, 1.0, 1.0, words, 0, 0, (), rest, EXACT
+            )
+        ahead = name.encode() < names[first.number].encode()
+        a, b = (own, other) if ahead else (other, own)
+        evidence = verify(a, b, self.parameters.rules)
+        return to_match(evidence, own, other, (name, names[first.number]), own_first=ahead, carriers=rest)
+
+
+def _rank(match: Match) -> tuple[int, float, int, bytes]:
+    shares = max(match.containment, match.other_containment)
+    return (int(match.kind), -shares, match.quoted_words - match.shared_words, match.other.encode())
+
+
+def _stands_alone(state: TextState | None, number: int) -> bool:
+    return state is not None and len(state.node.carriers) == 1 and state.node.carriers[0].number == number
+
+
+def _number(name: str, letter: str) -> int | None:
+    digits = name[1:]
+    return (
+        int(digits)
+        if name[:1] == letter and digits.isascii() and digits.isdigit() and len(digits) < 16
+        else None
+    )

@@ -1,0 +1,259 @@
+"""Questions that store nothing: what would an article match, and how do two articles compare."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from dedup.core.decision import Earlier, against_equal, decide, first_of_each, meet, weigh
+from dedup.core.prepare import prepare
+from dedup.core.same_event import (
+    LEAST_COSINE,
+    LEAST_SHARED,
+    MOST_CANDIDATES,
+    fields,
+    similarity,
+    span_of,
+    word_pairs,
+)
+from dedup.core.verify import ComparableText, Evidence, to_match, to_passages, verify
+from dedup.errors import DedupError, InvalidArgument
+from dedup.live.arrivals import of_record
+from dedup.live.matching import Asking, Verified, ready_text
+from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
+from dedup.store.packing import posting_bytes
+from dedup.store.records import source_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    from dedup.core.prepare import Prepared
+    from dedup.live.matching import Matched
+    from dedup.live.room import Room
+    from dedup.model import Match, Rules
+    from dedup.store.records import TextState
+
+#: Number of the article that is asked about: above all that are stored, and one more article of its outlet.
+_UNSTORED: Final = 2**32 - 1
+_DAY: Final = 86400.0
+
+
+class Search:
+    """Answers questions about one collection."""
+
+    def __init__(self, room: Room, pool: Executor) -> None:
+        self._room = room
+        self._pool = pool
+
+    async def find(self, article: Article, limit: int, *, same_story: bool = False) -> FindResult:
+        """The matches an article would have, best first, and the decision it would get.
+
+        With ``same_story`` the articles that tell of the same event follow, most similar first.
+
+        Raises:
+            InvalidArgument: the collection was not made for ``same_story``.
+        """
+        if same_story and not self._room.parameters.same_story:
+            message = "same_story needs a collection that was made with same_story"
+            raise InvalidArgument(message, field="same_story")
+        loop = asyncio.get_running_loop()
+        ready = await loop.run_in_executor(self._pool, prepare, article, self._room.parameters)
+        if ready.sketch is None:
+            return FindResult(False, (), 0, False, ready.credits, None)
+        found = await self._find(ready, limit)
+        if not same_story:
+            return found
+        told = await self._tellers(ready)
+        total = found.total_matches + len(told)
+        matches = (*found.matches, *told)[:limit]
+        return replace(found, matches=matches, total_matches=total, matches_truncated=total > len(matches))
+
+    async def _find(self, ready: Prepared, limit: int) -> FindResult:
+        article, sketch = ready.article, ready.sketch
+        if sketch is None:
+            message = "an article that is not comparable has no postings"
+            raise ValueError(message)
+        text = await self._room.index.text_of_digest(ready.digest)
+        if text:
+            return await self._find_equal(ready, text, limit)
+        _, lists = await self._room.index.lookup(_UNSTORED, ready.digest, posting_bytes(sketch.postings))
+        asking = Asking(
+            _UNSTORED,
+            article.id,
+            source_hash(article),
+            article.published if article.published is not None else time.time(),
+            ready.tokens,
+            ready.digest,
+            sketch,
+            lists,
+        )
+        matched = (await self._room.matcher.match([asking]))[0]
+        return await self._answer(ready, matched, limit)
+
+    async def _tellers(self, ready: Prepared) -> list[Match]:
+        """Articles of the same event that share nothing that counts as a match, most similar first."""
+        article, days = ready.article, self._room.parameters.story_span_days
+        published = article.published if article.published is not None else time.time()
+        span = span_of(published, days)
+        postings = fields(ready.pairs, span - 1, span, span + 1)
+        texts = await self._room.index.tellers(postings, LEAST_SHARED, MOST_CANDIDATES)
+        states = await self._room.index.texts(texts, carriers=True)
+        near = [
+            state
+            for state in states.values()
+            if not state.dead
+            and state.id != article.id
+            and abs(state.node.carriers[0].published - published) <= max(1, days) * _DAY
+        ]
+        others = await self._room.matcher.texts(near)
+        loop = asyncio.get_running_loop()
+        told, similarities = await loop.run_in_executor(
+            self._pool, _told, ready, near, others, self._room.parameters
+        )
+        own = _own(ready, self._room.parameters)
+        matches = await self._room.to_matches(own, article.id, told)
+        alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
+        return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
+
+    async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
+        state = (await self._room.index.texts([text], carriers=True)).get(text)
+        furniture = state.furniture if state is not None else b""
+        own = ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters)
+        number = (await self._room.index.numbers([ready.article.id]))[0] if ready.article.id else 0
+        matches, total = await self._room.matches(own, text, (number, ready.article.id), limit)
+        earlier: list[Earlier] = []
+        share, counts = 0.0, (0, 0, 0, ready.words)
+        if state is not None:
+            share, counts = against_equal(own, (await self._room.matcher.texts([state])).get(text))
+            carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
+            earlier = [Earlier(c, MatchKind.EXACT, share, 1.0) for c in carriers]
+        decision, copied = decide(source_hash(ready.article), earlier, counts)
+        names = await self._room.names([copied])
+        return FindResult(
+            True,
+            tuple(matches),
+            total,
+            total > len(matches),
+            ready.credits,
+            _named(decision, names.get(copied, "")),
+        )
+
+    async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
+        states = await self._room.index.texts([v.other.node.text for v in matched.found], carriers=True)
+        source = source_hash(ready.article)
+        earlier, counts = weigh(matched.own, source, meet(matched.found, states, _UNSTORED, source))
+        decision, copied = decide(source, earlier, counts)
+        names = await self._room.names([copied])
+        matches = await self._room.to_matches(
+            matched.own,
+            ready.article.id,
+            [
+                msgspec.structs.replace(v, other=state)
+                for v in matched.found
+                if not _is_alone(state := states.get(v.other.node.text, v.other), ready.article.id)
+            ],
+        )
+        return FindResult(
+            True,
+            tuple(matches[:limit]),
+            len(matches),
+            len(matches) > limit,
+            ready.credits,
+            _named(decision, names.get(copied, "")),
+            candidates=matched.candidates,
+        )
+
+    async def compare(self, a: Article | str, b: Article | str) -> Comparison:
+        """Two articles, stored ones by id, with the furniture that is known of stored ones left out."""
+        first, own = await self._load(a)
+        second, other = await self._load(b)
+        return _comparison(first, own, second, other, self._room.parameters.rules)
+
+    async def _load(self, given: Article | str) -> tuple[Article, ComparableText]:
+        if isinstance(given, Article):
+            return given, _given(given, self._room.parameters)
+        record = await self._room.record(given)
+        if record.article is None:
+            message = f"article {given!r} was removed meanwhile"
+            raise DedupError(message)
+        state = (await self._room.index.texts([record.text])).get(record.text) if record.text else None
+        ready = of_record(record, record.article, self._room.parameters)
+        furniture = state.furniture if state is not None else b""
+        return record.article, ready_text(
+            ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters
+        )
+
+    @staticmethod
+    def compare_given(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
+        """Two articles that need not be stored anywhere."""
+        return _comparison(a, _given(a, parameters), b, _given(b, parameters), parameters.rules)
+
+
+def _is_alone(state: TextState, article_id: str) -> bool:
+    """Whether a text is that of one stored article only, the one asked about."""
+    return state.id == article_id and len(state.node.carriers) == 1
+
+
+def _own(ready: Prepared, parameters: CollectionParameters) -> ComparableText:
+    return ready_text(ready.tokens, ready.digest, b"", ready.sketch, parameters)
+
+
+def _told(
+    ready: Prepared,
+    states: Sequence[TextState],
+    texts: dict[int, ComparableText],
+    parameters: CollectionParameters,
+) -> tuple[list[Verified], dict[str, float]]:
+    """Texts that tell of the same event as an article, and how similar they are, by id; called in a worker thread."""
+    own = _own(ready, parameters)
+    found, similarities = [], {}
+    for state in states:
+        text = texts.get(state.node.text)
+        if text is None:
+            continue
+        ahead = ready.article.id.encode() < state.id.encode()
+        a, b = (own, text) if ahead else (text, own)
+        evidence = verify(a, b, parameters.rules)
+        alike = _alike(own, text, evidence, ahead=ahead)
+        if evidence.kind is None and alike >= LEAST_COSINE:
+            told = msgspec.structs.replace(evidence, kind=MatchKind.SAME_STORY)
+            found.append(Verified(state, text, told, ahead))
+            similarities[state.id] = alike
+    return found, similarities
+
+
+def _alike(own: ComparableText, other: ComparableText, evidence: Evidence, *, ahead: bool) -> float:
+    """The similarity of two texts beside the passages that they share: those are stock phrases and furniture."""
+    sets = []
+    for text, column in ((own, 0 if ahead else 1), (other, 1 if ahead else 0)):
+        shared = np.zeros(len(text.units), np.bool_)
+        for row in evidence.rows:
+            shared[row[column] : row[column] + row[2]] = True
+        sets.append(word_pairs(text.units[text.tokens.headline :], shared[text.tokens.headline :]))
+    return similarity(*sets)
+
+
+def _given(article: Article, parameters: CollectionParameters) -> ComparableText:
+    return _own(prepare(article, parameters), parameters)
+
+
+def _comparison(
+    a: Article, own: ComparableText, b: Article, other: ComparableText, rules: Rules
+) -> Comparison:
+    ahead = a.id.encode() <= b.id.encode()
+    evidence = verify(own, other, rules) if ahead else verify(other, own, rules)
+    passages = to_passages(evidence, own.tokens, other.tokens, own_first=ahead)
+    match = None
+    if evidence.kind is not None:
+        match = to_match(evidence, own, other, (a.id, b.id), own_first=ahead)
+    return Comparison(a, b, match, passages)
+
+
+def _named(decision: Decision, copies: str) -> Decision:
+    return replace(decision, copies=copies)

@@ -1,0 +1,1 @@
+"""Everything that speaks the Redis protocol: keys, bytes, scripts, the connection, and the embedded server."""

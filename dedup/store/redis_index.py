@@ -1,0 +1,352 @@
+"""One collection's index: what the pipeline asks of the store, one method a verb.
+
+A batch is one round trip of a few script calls; nothing here loops over round trips. See :mod:`dedup.store.keys`
+for the layout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from dedup.errors import StoreUnavailable
+from dedup.store import codec, keys
+from dedup.store.codec import Codec, UnknownDictionary
+from dedup.store.packing import (
+    MOST_EDGES,
+    Arrival,
+    Cut,
+    Question,
+    Stored,
+    TextCommit,
+    commits_in_parts,
+    cuts_in_parts,
+    in_parts,
+    pack_arrival,
+    pack_commits,
+    packed,
+)
+from dedup.store.records import (
+    decode_edges,
+    decode_placements,
+    decode_record,
+    decode_text,
+    edges_once,
+    name_hash,
+    payload_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from dedup.core.clustering import Edge, Edges
+    from dedup.store.connection import Argument, Store
+    from dedup.store.records import ArticleRecord, Placements, TextState
+
+#: Keys asked for in one command.
+_CHUNK: Final = 500
+#: Texts whose edges are asked for in one script.
+_EDGES_CHUNK: Final = 100
+
+
+class RedisIndex:
+    """The index of one collection, in one partition."""
+
+    def __init__(self, store: Store, collection: str, landmarks: int) -> None:
+        self.store = store
+        self.collection = collection
+        self.prefix = keys.prefix(collection)
+        self.codec = Codec()
+        self._landmarks = landmarks
+
+    async def _run(self, script: str, *arguments: Argument) -> Any:
+        return await self.store.run(script, [self.prefix], *arguments)
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    async def ingest(self, arrivals: Sequence[Arrival], now: float) -> list[Stored]:
+        """Store articles in order; what happened to each."""
+        moment = int(now * 1000)
+        calls = [(moment, self._landmarks, b"".join(map(pack_arrival, part))) for part in in_parts(arrivals)]
+        answers = await self.store.run_each("ingest", [self.prefix], calls)
+        return [self._stored(answer) for part in answers for answer in part]
+
+    @staticmethod
+    def _stored(answer: list[Any]) -> Stored:
+        outcome, number, text, head, new, revision, previous, lists, flat, sequence = answer
+        edges = decode_edges(text, b"".join(flat))
+        found = np.frombuffer(lists, np.uint32)
+        return Stored(
+            outcome.decode(), number, text, head, bool(new), revision, previous, found, edges, sequence
+        )
+
+    async def commit(
+        self,
+        texts: Sequence[TextCommit],
+        touched: Iterable[int] = (),
+        decisions: Sequence[tuple[int, bytes]] = (),
+    ) -> tuple[set[int], set[int]]:
+        """Write edges, furniture and decisions; the texts refused (queued again) and the articles decided now.
+
+        In one call, or, where the edges are very many, in several: furniture, edges, and at last the decisions, so that
+        what breaks off in between is not taken for done.
+        """
+        moved = list(touched)
+        if sum(len(c.edges) for c in texts) + len(moved) <= MOST_EDGES:
+            refused, decided, _ = await self._run("commit", pack_commits(texts, moved, decisions))
+            return set(refused), set(decided)
+        texts, failed = await self._commit_furniture(texts)
+        for part in commits_in_parts(texts):
+            refused, _, _ = await self._run("commit", pack_commits(part))
+            failed |= set(refused)
+        for start in range(0, len(moved), MOST_EDGES):
+            await self._run("commit", pack_commits([], moved[start : start + MOST_EDGES]))
+        _, decided, _ = await self._run("commit", pack_commits([], [], decisions))
+        return failed, set(decided)
+
+    async def _commit_furniture(self, texts: Sequence[TextCommit]) -> tuple[list[TextCommit], set[int]]:
+        """Write the furniture of texts alone; what is left to write at their new revisions, and the texts refused."""
+        first = [
+            msgspec.structs.replace(c, replace=False, recheck="", edges=[])
+            for c in texts
+            if c.furniture is not None
+        ]
+        refused, _, changed = await self._run("commit", pack_commits(first)) if first else ([], [], [])
+        failed, moved = set(refused), set(changed)
+        left = [
+            msgspec.structs.replace(
+                c,
+                revision=c.revision + (c.text in moved),
+                furniture=None,
+                placement=b"",
+                edges=[(other, revision + (other in moved), edge) for other, revision, edge in c.edges],
+            )
+            for c in texts
+            if c.text not in failed
+        ]
+        return left, failed
+
+    async def cut(self, cuts: Sequence[Cut]) -> None:
+        """Remove edges of texts that lost their places as landmarks, and take these off the queue."""
+        await self.store.run_each("cut", [self.prefix], [(part,) for part in cuts_in_parts(cuts)])
+
+    async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
+        """Take a dead text out of its lists; what is left in them."""
+        return np.frombuffer(await self._run("forget", text, self._landmarks, postings), np.uint32)
+
+    async def touch(self, texts: Iterable[int]) -> None:
+        """Have everything verified with these texts verified again."""
+        wanted = list(texts)
+        for start in range(0, len(wanted), MOST_EDGES):
+            await self._run("touch", *wanted[start : start + MOST_EDGES])
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    async def lookup(self, text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
+        """The sequence number of this moment and the posting lists of a text, itself left out."""
+        return (await self.lookup_each([Question(text, digest, postings)]))[0]
+
+    async def lookup_each(self, questions: Sequence[Question]) -> list[tuple[int, NDArray[np.uint32]]]:
+        """The same for many texts."""
+        calls = [
+            (self._landmarks, *(value for q in part for value in (q.text, q.digest, q.postings)))
+            for part in in_parts(questions)
+            if part
+        ]
+        answers = await self.store.run_each("lookup", [self.prefix], calls)
+        return [
+            (sequence, np.frombuffer(lists, np.uint32)) for sequence, *found in answers for lists in found
+        ]
+
+    async def tellers(self, postings: bytes, least: int, most: int) -> list[int]:
+        """Texts that share at least so many postings of word pairs, those that share most first."""
+        raw = await self._run("tellers", least, most, postings)
+        return [int(text) for text in np.frombuffer(raw, np.uint32)]
+
+    async def members(self, posting: bytes) -> NDArray[np.uint32]:
+        """All texts of one posting."""
+        return np.frombuffer(await self._run("members", posting), np.uint32)
+
+    async def texts(self, wanted: Iterable[int], *, carriers: bool = False) -> dict[int, TextState]:
+        """States of texts; with all carriers, or only the first. Unknown ones are left out."""
+        numbers = list(wanted)
+        found = {}
+        for start in range(0, len(numbers), _CHUNK):
+            chunk = numbers[start : start + _CHUNK]
+            answer = await self._run("texts", "all" if carriers else "first", packed(chunk))
+            for number, fields in zip(chunk, answer, strict=True):
+                state = decode_text(number, fields)
+                if state is not None:
+                    found[number] = state
+        return found
+
+    async def placements(self, texts: NDArray[np.uint32]) -> Placements:
+        """Where texts, given ascending, are placed; far cheaper than their states. Unknown ones are left out."""
+        chunks = [(texts[start : start + _CHUNK].tobytes(),) for start in range(0, len(texts), _CHUNK)]
+        answers = await self.store.run_each("placements", [self.prefix], chunks) if chunks else []
+        return decode_placements(texts, b"".join(answers))
+
+    async def records(self, numbers: Iterable[int]) -> dict[int, ArticleRecord]:
+        """Article records, tombstones included. Unknown ones are left out."""
+        wanted = list(numbers)
+        found = {}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            raw = await self.store.call("MGET", *(f"{self.prefix}a{n}" for n in chunk))
+            for number, value in zip(chunk, raw, strict=True):
+                if value is not None:
+                    found[number] = await self._decoded(number, value)
+        return found
+
+    async def dead_record(self, text: int) -> ArticleRecord | None:
+        """The record that a dead text's postings are taken from."""
+        raw = await self.store.call("GET", f"{self.prefix}x{text}")
+        return None if raw is None else await self._decoded(0, raw)
+
+    async def _decoded(self, number: int, raw: bytes) -> ArticleRecord:
+        try:
+            return decode_record(number, raw, self.codec)
+        except UnknownDictionary as missing:
+            await self._read_dictionary(missing.number)
+            return decode_record(number, raw, self.codec)
+
+    async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
+        """Edges by text; texts without any are left out."""
+        return {text: decode_edges(text, raw) for text, raw in (await self._raw_edges(texts)).items()}
+
+    async def edges_once(self, texts: Sequence[int]) -> Edges:
+        """Edges of texts, given ascending, as one array, :data:`dedup.core.clustering.EDGES`; none of them twice."""
+        return edges_once(texts, await self._raw_edges(texts))
+
+    async def _raw_edges(self, texts: Iterable[int]) -> dict[int, bytes]:
+        wanted = list(texts)
+        found: dict[int, bytes] = {}
+        for start in range(0, len(wanted), _EDGES_CHUNK):
+            chunk = wanted[start : start + _EDGES_CHUNK]
+            answers = dict(zip(chunk, await self._run("edges", packed(chunk)), strict=True))
+            many = [text for text, raw in answers.items() if isinstance(raw, int)]
+            alone = await self.store.pipeline([("HGETALL", f"{self.prefix}e{text}") for text in many])
+            answers |= {text: _joined(raw) for text, raw in zip(many, alone, strict=True)}
+            found.update((text, raw) for text, raw in answers.items() if raw)
+        return found
+
+    async def numbers(self, ids: Sequence[str]) -> list[int]:
+        """Article numbers by id; 0 where unknown."""
+        return list(await self._run("find", *(name_hash(i) for i in ids))) if ids else []
+
+    async def text_of_digest(self, digest: bytes) -> int:
+        """The text with this digest, 0 if none."""
+        return int((await self._run("digest", digest))[0])
+
+    async def ids(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Ids by number, of deleted articles too."""
+        wanted = list(numbers)
+        found = {}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            for number, name in zip(chunk, await self._run("ids", packed(chunk)), strict=True):
+                if name:
+                    found[number] = name.decode()
+        return found
+
+    async def highest_number(self) -> int:
+        """The last article number given."""
+        return int(await self.store.call("HGET", f"{self.prefix}#", "a") or 0)
+
+    async def highest_text(self) -> int:
+        """The last text number given."""
+        return int(await self.store.call("HGET", f"{self.prefix}#", "t") or 0)
+
+    # -- dictionaries -------------------------------------------------------------------------------
+
+    async def _read_dictionary(self, number: int) -> None:
+        raw = await self.store.call("GET", f"{self.prefix}z{number}")
+        if raw is None:
+            message = f"dictionary {number} of collection {self.collection!r} is gone from the store"
+            raise StoreUnavailable(message)
+        self.codec.add(number, raw)
+
+    async def learn_dictionary(self) -> bool:
+        """Read the collection's latest dictionary, or train the one that is due; whether there is no other to come."""
+        trained, texts, last = await self.store.call("HMGET", f"{self.prefix}#", "z", "texts", "a")
+        number = int(trained or 0)
+        if number > self.codec.current:
+            await self._read_dictionary(number)
+        if (wanted := codec.due(int(texts or 0))) > number:
+            lesson = codec.LESSONS[wanted - 1]
+            step = max(1, int(last) // lesson.samples)
+            names = [f"{self.prefix}a{n}" for n in range(1, int(last) + 1, step)]
+            stored = [payload_of(raw) for raw in await self._many(names) if raw is not None]
+            made = await asyncio.to_thread(self.codec.train, filter(None, stored), lesson.size)
+            if made is None:
+                return False
+            await self.store.call(
+                "SET", f"{self.prefix}z{wanted}", made, "NX"
+            )  # of several servers one is first
+            await self.store.call("HSET", f"{self.prefix}#", "z", wanted)
+            await self._read_dictionary(wanted)
+        return self.codec.current == len(codec.LESSONS)
+
+    async def _many(self, names: Sequence[str]) -> list[bytes | None]:
+        """Values of keys, a few hundred a command."""
+        found: list[bytes | None] = []
+        for start in range(0, len(names), _CHUNK):
+            found += await self.store.call("MGET", *names[start : start + _CHUNK])
+        return found
+
+    # -- queues --------------------------------------------------------------------------------------
+
+    async def waiting(self, queue: str, limit: int) -> list[tuple[int, str]]:
+        """Entries of a queue, oldest first, with the sequence that marks each one done."""
+        raw = await self.store.call("ZRANGE", f"{self.prefix}{queue}", 0, limit - 1, "WITHSCORES")
+        return [(int(member), _sequence(score)) for member, score in _pairs(raw)]
+
+    async def is_queued(self, queue: str, member: int) -> bool:
+        """Whether a queue holds an entry."""
+        return await self.store.call("ZSCORE", f"{self.prefix}{queue}", member) is not None
+
+    async def stale(self, before: float, limit: int) -> list[int]:
+        """Articles recorded before a time and not yet decided."""
+        raw = await self.store.call(
+            "ZRANGEBYSCORE", f"{self.prefix}pending", "-inf", int(before * 1000), "LIMIT", 0, limit
+        )
+        return [int(member) for member in raw]
+
+    async def finished(self, queue: str, *members: int) -> None:
+        """Take entries off a queue unconditionally."""
+        if members:
+            await self.store.call("ZREM", f"{self.prefix}{queue}", *members)
+
+    async def counts(self) -> dict[str, int]:
+        """Sizes: articles, texts, clusters, stories, and the queues."""
+        queues = ("pending", "recheck", "shrink", "dead", "dirty", "clusters", "stories")
+        answers = await self.store.pipeline(
+            [("ZCARD", f"{self.prefix}{queue}") for queue in queues]
+            + [("HMGET", f"{self.prefix}#", "articles", "texts")]
+        )
+        found = dict(zip(queues, map(int, answers[:-1]), strict=True))
+        found["articles"], found["texts"] = (int(value or 0) for value in answers[-1])
+        return found
+
+
+def _joined(raw: Any) -> bytes:
+    """All fields and values of a hash, one after another."""
+    flat = itertools.chain.from_iterable(raw.items()) if isinstance(raw, dict) else raw
+    return b"".join(flat)
+
+
+def _pairs(raw: list[Any]) -> Iterable[tuple[Any, Any]]:
+    if raw and isinstance(raw[0], list | tuple):
+        return ((member, score) for member, score in raw)
+    return zip(raw[::2], raw[1::2], strict=True)
+
+
+def _sequence(score: object) -> str:
+    value = float(score)  # type: ignore[arg-type]
+    return str(int(value))
