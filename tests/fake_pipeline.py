@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from dedup.core.parameters import check_parameters
 from dedup.errors import AlreadyExists, DedupError, InvalidArgument, NotFound, Reason
-from dedup.live.collections import check_parameters
 from dedup.live.turns import Turn
 from dedup.model import (
     Article,

@@ -101,6 +101,29 @@ def test_pure_rooms_know_the_values_alone(room: str) -> None:
     assert wrong == {}
 
 
+def test_the_store_alone_spells_keys() -> None:
+    """Only the store's room knows its protocol: the client, keys, byte layouts of the store, commands and scripts."""
+    spelled = re.compile(
+        r"""\bstore\.(?:call|run|run_each|pipeline)\(  # a command or a script
+        | prefix\}                                   # a key made of its prefix
+        | ["']dedup:[{a-z]                           # a key written out
+        | \b(?:redis|evalsha|MGET|HMGET|ZRANGE)\b\(  # the protocol's own words
+        """,
+        re.VERBOSE,
+    )
+    known = {"redis", "dedup.store.keys"}
+    wrong = {
+        name: found
+        for name, path in modules()
+        if not is_in("store", name)
+        and (
+            found := {i for i in imported(path) for one in known if f"{i}.".startswith(f"{one}.")}
+            | set(spelled.findall(path.read_text()))
+        )
+    }
+    assert wrong == {}
+
+
 def test_wire_types_stay_at_the_edge() -> None:
     """Messages of the contract and gRPC are known where calls come in and go out, nowhere else."""
     wrong = {

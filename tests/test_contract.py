@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from dedup import errors, model
 from dedup.config import load_settings
 from dedup.convert import incoming, names, outgoing, status, values
+from dedup.core import parameters
 from dedup.errors import DedupError, InvalidArgument, Reason
-from dedup.live import collections
 from dedup.v1 import article_pb2, cluster_pb2, error_reason_pb2
 from dedup.v1 import dedup_service_pb2 as pb
 
@@ -147,7 +147,7 @@ def test_comments_state_the_parameters() -> None:
             continue
         assert number(default[1]) == getattr(defaults, field), field
         if field != "band_threshold":
-            least, most = collections._RANGES[field]
+            least, most = parameters.RANGES[field]
             assert re.search(rf"\b{least:,} to {most:,}\b", comment.replace("\n  //", "")), field
 
 
@@ -204,7 +204,7 @@ def test_comments_state_the_rules() -> None:
         default = re.search(r"Default ([\d.]+)\.\n", comment)
         assert default, name
         assert number(default[1]) == value, name
-        limits = "above 0 and up to 1" if isinstance(value, float) else f"1 to {collections._RULE_WORDS:,}"
+        limits = "above 0 and up to 1" if isinstance(value, float) else f"1 to {parameters.RULE_WORDS:,}"
         assert limits in comment.replace("\n  //", ""), name
 
 

@@ -68,7 +68,7 @@ class Pipeline:
         store = Store(settings.store)
         pipeline = cls(settings, store)
         try:
-            await store.call("PING")
+            await store.connect()
             policy = await store.eviction_risk()
             if policy:
                 log.warning("eviction_policy_can_drop_the_index", policy=policy, wanted="noeviction")

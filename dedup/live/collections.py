@@ -6,14 +6,10 @@ import asyncio
 import contextlib
 import re
 import time
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from dedup.core.clustering import SettlingRules
-from dedup.core.lsh import choose
-from dedup.core.sketch import SketchParameters
+from dedup.core.parameters import check_parameters
 from dedup.errors import AlreadyExists, InvalidArgument, NotFound, ParametersMismatch, Reason
 from dedup.live.ingest import Ingest
 from dedup.live.listing import bad_token
@@ -21,9 +17,9 @@ from dedup.live.matching import Matcher, TextCache
 from dedup.live.room import Room
 from dedup.live.settling import Settler
 from dedup.live.sweeping import Sweeper
-from dedup.model import CollectionParameters, CollectionStatus, Page, Rules
-from dedup.store import keys
+from dedup.model import CollectionParameters, CollectionStatus, Page
 from dedup.store.redis_index import RedisIndex
+from dedup.store.registry import Registry, fingerprint
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -32,66 +28,6 @@ if TYPE_CHECKING:
     from dedup.store.connection import Store
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_PROFILES: Final = ("passages", "copies")
-_RANGES: Final = {
-    "shingle_size": (2, 16),
-    "window": (1, 64),
-    "permutations": (16, 1024),
-    "seed": (0, 2**32 - 1),
-    "landmarks": (2, 1000),
-    "minimum_words": (1, 10_000),
-    "match_window_days": (0, 36_500),
-    "story_span_days": (0, 36_500),
-}
-#: Most words that a rule may ask for; shares are above 0 and up to 1.
-_RULE_WORDS: Final = 1_000
-
-
-def fingerprint(parameters: CollectionParameters) -> str:
-    """What an index built with these parameters by this release is known by."""
-    return f"{SketchParameters.of(parameters).fingerprint()}-{keys.LAYOUT_VERSION}"
-
-
-def check_parameters(parameters: CollectionParameters) -> None:
-    """Raises InvalidArgument naming the first parameter that is out of range and its limits."""
-    if parameters.profile not in _PROFILES:
-        message = f"profile must be one of {', '.join(_PROFILES)}, not {parameters.profile!r}"
-        raise InvalidArgument(message, field="profile")
-    for name, (low, high) in _RANGES.items():
-        value = getattr(parameters, name)
-        if not low <= value <= high:
-            message = f"{name} must be from {low} to {high}, not {value}"
-            raise InvalidArgument(message, field=name, minimum=low, maximum=high)
-    try:
-        choose(parameters.band_threshold, parameters.permutations)
-    except ValueError as error:
-        raise InvalidArgument(str(error), field="band_threshold") from error
-    if parameters.same_story and not parameters.keep_text:
-        raise InvalidArgument(
-            "same_story needs keep_text: seven bits a word tell no pairs", field="same_story"
-        )
-    _check_rules(parameters.rules)
-
-
-def _check_rules(rules: Rules) -> None:
-    for field in fields(Rules):
-        name, value = f"rules.{field.name}", getattr(rules, field.name)
-        if isinstance(field.default, float):
-            if not 0 < value <= 1:
-                message = f"{name} must be above 0 and up to 1, not {value}"
-                raise InvalidArgument(message, field=name, minimum=0, maximum=1)
-        elif not 1 <= value <= _RULE_WORDS:
-            message = f"{name} must be from 1 to {_RULE_WORDS}, not {value}"
-            raise InvalidArgument(message, field=name, minimum=1, maximum=_RULE_WORDS)
-
-
-def _decode(raw: bytes) -> CollectionParameters:
-    """Parameters as stored: what an older release did not know has its default, what this one does not is left out."""
-    known = {f.name for f in fields(CollectionParameters)}
-    given = {name: value for name, value in orjson.loads(raw).items() if name in known}
-    of_rules = {f.name for f in fields(Rules)}
-    rules = {name: value for name, value in given.pop("rules", {}).items() if name in of_rules}
-    return CollectionParameters(**given, rules=Rules(**rules))
 
 
 class Collections:
@@ -99,6 +35,7 @@ class Collections:
 
     def __init__(self, store: Store, settings: Settings, pool: Executor, cache: TextCache) -> None:
         self._store = store
+        self._registry = Registry(store)
         self._settings = settings
         self._pool = pool
         self._cache = cache
@@ -111,12 +48,8 @@ class Collections:
         Raises:
             ParametersMismatch: one was built by a release that computes other postings.
         """
-        for name in await self.names():
+        for name in await self._registry.names():
             await self.get(name)
-
-    async def names(self) -> list[str]:
-        """All collections, sorted."""
-        return sorted(name.decode() for name in await self._store.call("SMEMBERS", keys.COLLECTIONS))
 
     async def find(self, name: str) -> Room | None:
         """An open collection, or None where it does not exist."""
@@ -126,7 +59,7 @@ class Collections:
         async with self._opening:
             if name in self._rooms:
                 return self._rooms[name]
-            if not await self._store.call("SISMEMBER", keys.COLLECTIONS, name):
+            if not await self._registry.has(name):
                 return None
             return await self._open(name)
 
@@ -153,19 +86,13 @@ class Collections:
             message = f"collection {name!r}: a name is 1 to 63 of a-z, 0-9, '-', '_', and begins with a letter or digit"
             raise InvalidArgument(message, field="collection", limit=63)
         check_parameters(parameters)
-        meta = f"{keys.prefix(name)}m"
-        described = orjson.dumps(asdict(parameters))
-        first = await self._store.call("HSETNX", meta, "parameters", described)
-        if not first and await self._store.call("SISMEMBER", keys.COLLECTIONS, name):
+        if not await self._registry.create(name, parameters, time.time()):
             message = f"collection {name!r} exists"
             raise AlreadyExists(message, Reason.COLLECTION_EXISTS, collection=name)
-        await self._store.call(
-            "HSET", meta, "fingerprint", fingerprint(parameters), "created", repr(time.time())
-        )
-        await self._store.call("SADD", keys.COLLECTIONS, name)
 
     async def _open(self, name: str) -> Room:
-        parameters, stored, _ = await self._meta(name)
+        registered = await self._registry.read(name)
+        parameters, stored = registered.parameters, registered.fingerprint
         if stored != fingerprint(parameters):
             message = (
                 f"collection {name!r} was built with parameters {stored}, this server has {fingerprint(parameters)}: "
@@ -200,24 +127,15 @@ class Collections:
         self._rooms[name] = room
         return room
 
-    async def _meta(self, name: str) -> tuple[CollectionParameters, str, float]:
-        raw, stored, created = await self._store.call(
-            "HMGET", f"{keys.prefix(name)}m", "parameters", "fingerprint", "created"
-        )
-        if raw is None or stored is None or created is None:
-            message = f"collection {name!r} has no parameters in the store"
-            raise ParametersMismatch(message, collection=name)
-        return _decode(raw), stored.decode(), float(created)
-
     async def status(self, name: str) -> CollectionStatus:
         """A collection with its counters; raises NotFound."""
         room = await self.get(name)
-        _, stored, created = await self._meta(name)
+        registered = await self._registry.read(name)
         counts = await room.index.counts()
         return CollectionStatus(
             name=name,
             parameters=room.parameters,
-            fingerprint=stored,
+            fingerprint=registered.fingerprint,
             articles=counts["articles"],
             texts=counts["texts"],
             clusters=counts["clusters"],
@@ -225,14 +143,14 @@ class Collections:
             pending=counts["pending"] + counts["recheck"] + counts["shrink"] + counts["dead"],
             dirty=counts["dirty"],
             store_memory_bytes=await self._store.memory_bytes(),
-            created=created,
+            created=registered.created,
         )
 
     async def list(self, page_size: int, page_token: str) -> Page[CollectionStatus]:
         """Collections by name; a token is the last name of its page."""
         if page_token and not _NAME.fullmatch(page_token):
             raise bad_token()
-        names = [name for name in await self.names() if name > page_token]
+        names = [name for name in await self._registry.names() if name > page_token]
         items = []
         for name in names[:page_size]:
             with contextlib.suppress(NotFound):  # deleted in between
@@ -249,17 +167,9 @@ class Collections:
     async def delete(self, name: str) -> None:
         """Remove a collection and all its keys; raises NotFound."""
         room = await self.get(name)
-        await self._store.call("SREM", keys.COLLECTIONS, name)
+        await self._registry.remove(name)
         await self.leave(room)
-        cursor: int | bytes = 0
-        while True:
-            cursor, found = await self._store.call(
-                "SCAN", cursor, "MATCH", f"{keys.prefix(name)}*", "COUNT", 1000
-            )
-            if found:
-                await self._store.call("UNLINK", *found)
-            if int(cursor) == 0:
-                return
+        await self._registry.purge(name)
 
     async def close(self) -> None:
         """Stop all background work."""

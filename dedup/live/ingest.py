@@ -18,10 +18,10 @@ from dedup.live.arrivals import of_record, prepare_batch
 from dedup.live.matching import Asking, Matched, Verified, ready_text
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
-from dedup.store import keys
 from dedup.store.packing import Stored, TextCommit, posting_bytes
 from dedup.store.records import (
     decode_decision,
+    decode_head,
     encode_decision,
     pack_number,
     source_hash,
@@ -438,7 +438,5 @@ def _to_commit(stored: Stored, matched: Matched) -> TextCommit:
 
 
 def _item(prepared: Prepared, stored: Stored, carrier: bytes) -> Item:
-    _, flags, _, _, _, arrival, _ = keys.HEAD.unpack_from(stored.head)
-    raw = keys.DECISION.unpack_from(stored.head, keys.HEAD.size)
-    decided = bool(flags & keys.FLAG_DECIDED)
-    return Item(prepared, stored, pack_number(stored.number) + carrier, decided, None, raw, arrival / 1000.0)
+    decided, decision, arrival = decode_head(stored.head)
+    return Item(prepared, stored, pack_number(stored.number) + carrier, decided, None, decision, arrival)

@@ -79,8 +79,8 @@ class Listing:
         after = _position(page_token)
         found: list[tuple[int, ClusterRecord]] = []
         while len(found) < page_size:
-            numbers = await self._numbers("clusters", after, _SCAN)
-            records = await self._room.settler.read_clusters(numbers)
+            numbers = await self._index.summaries.cluster_numbers(after, _SCAN)
+            records = await self._index.summaries.clusters(numbers)
             for number in numbers:
                 after = number
                 record = records.get(number)
@@ -90,21 +90,15 @@ class Listing:
                         break
             if len(numbers) < _SCAN and len(found) < page_size:
                 return Page(tuple(await self._room.clusters(found)), "")
-        more = await self._numbers("clusters", after, 1)
+        more = await self._index.summaries.cluster_numbers(after, 1)
         return Page(tuple(await self._room.clusters(found)), str(after) if more else "")
 
     async def stories(self, page_size: int, page_token: str) -> Page[Story]:
         """Stories by number."""
-        numbers = await self._numbers("stories", _position(page_token), page_size + 1)
-        records = await self._room.settler.read_stories(numbers[:page_size])
+        numbers = await self._index.summaries.story_numbers(_position(page_token), page_size + 1)
+        records = await self._index.summaries.stories(numbers[:page_size])
         shown = await self._room.stories([(n, records[n]) for n in numbers[:page_size] if n in records])
         return Page(tuple(shown), str(numbers[page_size - 1]) if len(numbers) > page_size else "")
-
-    async def _numbers(self, kind: str, after: int, limit: int) -> list[int]:
-        raw = await self._index.store.call(
-            "ZRANGEBYSCORE", f"{self._index.prefix}{kind}", f"({after}", "+inf", "LIMIT", 0, limit
-        )
-        return [int(number) for number in raw]
 
     async def matches_of(self, article_id: str, page_size: int, page_token: str) -> Page[Match]:
         """Matches of one article: the articles with its text as one, then others, best first by their stored measures.

@@ -21,7 +21,6 @@ from dedup.errors import NotFound, Reason
 from dedup.live.matching import Verified
 from dedup.model import Cluster, Match, MatchKind, Origin, StoredArticle, Story
 from dedup.store.records import decode_decision
-from dedup.store.summaries import decode_cluster, decode_story
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +107,7 @@ class Room:
         """Where texts stand now."""
         states = await self.index.texts(sorted(set(texts) - {0}), carriers=True)
         numbers = {s.cluster for s in states.values() if s.cluster}
-        records = await self.settler.read_clusters(numbers)
+        records = await self.index.summaries.clusters(numbers)
         moved = {}
         for number in sorted(numbers - records.keys()):  # merged away between the two reads
             try:
@@ -194,8 +193,8 @@ class Room:
         for _ in range(64):
             if number is None:
                 break
-            raw = await self.index.store.call("GET", f"{self.index.prefix}c{number}")
-            if raw is None:
+            record = await self.index.summaries.cluster(number)
+            if record is None:
                 state = (await self.index.texts([number])).get(number)
                 if state is None or state.dead:
                     break
@@ -203,7 +202,6 @@ class Room:
                     return number, None
                 number = state.cluster
                 continue
-            record = decode_cluster(raw)
             if not record.merged_into:
                 return number, record
             number = record.merged_into
@@ -217,10 +215,9 @@ class Room:
         """
         number = _number(story_id, "s")
         for _ in range(64):
-            raw = await self.index.store.call("GET", f"{self.index.prefix}s{number}") if number else None
-            if raw is None:
+            record = await self.index.summaries.story(number) if number else None
+            if record is None:
                 break
-            record = decode_story(raw)
             if not record.merged_into:
                 return int(number or 0), record
             number = record.merged_into

@@ -29,10 +29,10 @@ from dedup.errors import StoreUnavailable
 from dedup.live.background import Background
 from dedup.model import ClusterChange
 from dedup.observability import stage
-from dedup.store.summaries import decode_cluster, decode_story, encode
+from dedup.store.summaries import Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from dedup.core.clustering import Edges, TextNode
     from dedup.store.records import TextState
@@ -64,13 +64,9 @@ class Component:
 
 
 @dataclass(slots=True)
-class Changes:
-    """What one pass writes."""
+class Changes(Settled):
+    """What one pass writes, and what it tells those that wait."""
 
-    keys: list[tuple[str, bytes]] = field(default_factory=list)
-    aliases: list[tuple[str, bytes]] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    texts: list[tuple[int, str]] = field(default_factory=list)
     events: list[ClusterChange] = field(default_factory=list)
 
 
@@ -88,6 +84,7 @@ class Settler:
 
     def __init__(self, index: RedisIndex, rules: SettlingRules) -> None:
         self._index = index
+        self._summaries = index.summaries
         self._rules = rules
         self._token = secrets.token_hex(8)
         self._waiting: list[Waiter] = []
@@ -101,10 +98,8 @@ class Settler:
     async def stop(self) -> None:
         """Stop; what is dirty stays in the store, and the lease, if stopped within a pass, is given back."""
         await self._loop.stop()
-        key = f"{self._index.prefix}lease"
         with contextlib.suppress(StoreUnavailable):
-            if await self._index.store.call("GET", key) == self._token.encode():
-                await self._index.store.call("DEL", key)
+            await self._summaries.return_lease(self._token)
 
     def wake(self) -> None:
         """Something became dirty."""
@@ -135,12 +130,12 @@ class Settler:
         waiters = list(self._waiting)
         dirty = await self._index.waiting("dirty", BATCH)
         if dirty:
-            if not await self._lease():
+            if not await self._summaries.take_lease(self._token, LEASE_MILLISECONDS):
                 return CONTENDED if waiters else None
             component = await self._gather([text for text, _ in dirty])
             self._weight = len(component.states) + len(component.edges)
             changes = await self._settle(component)
-            if not await self._write(changes, dirty):
+            if not await self._summaries.write(self._token, changes, dirty):
                 return CONTENDED
             for waiter in self._waiting:
                 waiter.events.extend(changes.events)
@@ -151,13 +146,6 @@ class Settler:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
         return 0.0 if left or len(dirty) == BATCH else None
-
-    async def _lease(self) -> bool:
-        key = f"{self._index.prefix}lease"
-        _, holder = await self._index.store.pipeline(
-            [("SET", key, self._token, "NX", "PX", LEASE_MILLISECONDS), ("GET", key)]
-        )
-        return bool(holder == self._token.encode())
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -193,36 +181,18 @@ class Settler:
         wanted = {s.cluster for s in states if s.cluster} - found.clusters.keys()
         stories: set[int] = set()
         while wanted:
-            records = await self.read_clusters(wanted)
+            records = await self._summaries.clusters(wanted)
             found.clusters.update(records)
             wanted = set()
             for record in records.values():
                 beside.update(record.texts)
                 if record.story and record.story not in found.stories:
                     stories.add(record.story)
-            fresh = await self.read_stories(stories - found.stories.keys())
+            fresh = await self._summaries.stories(stories - found.stories.keys())
             found.stories.update(fresh)
             for story in fresh.values():
                 wanted |= set(story.clusters) - found.clusters.keys()
         return beside
-
-    async def read_clusters(self, numbers: Iterable[int]) -> dict[int, ClusterRecord]:
-        """Cluster records by number, those that were merged away left out."""
-        wanted = sorted(numbers)
-        if not wanted:
-            return {}
-        raw = await self._index.store.call("MGET", *(f"{self._index.prefix}c{n}" for n in wanted))
-        read = {n: decode_cluster(value) for n, value in zip(wanted, raw, strict=True) if value}
-        return {n: record for n, record in read.items() if not record.merged_into}
-
-    async def read_stories(self, numbers: Iterable[int]) -> dict[int, StoryRecord]:
-        """Story records by number, those that were merged away left out."""
-        wanted = sorted(numbers)
-        if not wanted:
-            return {}
-        raw = await self._index.store.call("MGET", *(f"{self._index.prefix}s{n}" for n in wanted))
-        read = {n: decode_story(value) for n, value in zip(wanted, raw, strict=True) if value}
-        return {n: record for n, record in read.items() if not record.merged_into}
 
     # -- deciding ------------------------------------------------------------------------------------
 
@@ -235,7 +205,7 @@ class Settler:
         changes = Changes()
         old = {t: s.cluster or t for t, s in component.states.items()}
         ids, moved = assign(settlement.clusters, old)
-        ids = await self._numbered(ids, "t")
+        ids = await _numbered(ids, self._summaries.new_clusters)
         stories = await self._stories(component, settlement, changes)
         linked: dict[int, set[int]] = {}
         for x, y in settlement.linked:
@@ -255,25 +225,14 @@ class Settler:
             if record != before:
                 if before is not None:
                     record.revision += 1
-                changes.keys.append((f"c{ids[index]}", encode(record)))
+                changes.clusters.append((ids[index], record))
             made[ids[index]] = record
-            changes.texts += [
-                (t, str(ids[index])) for t in members if component.states[t].cluster != ids[index]
-            ]
+            changes.texts += [(t, ids[index]) for t in members if component.states[t].cluster != ids[index]]
         self._retire(
             component, set(ids), moved, old, dict(zip(ids, settlement.clusters, strict=True)), changes
         )
         await self._write_stories(component, settlement, stories, ids, made, nodes, changes)
         return changes
-
-    async def _numbered(self, ids: list[int], counter: str) -> list[int]:
-        """Fresh numbers in place of zeros."""
-        fresh = ids.count(0)
-        if not fresh:
-            return ids
-        last = int(await self._index.store.call("HINCRBY", f"{self._index.prefix}#", counter, fresh))
-        new = iter(range(last - fresh + 1, last + 1))
-        return [number or next(new) for number in ids]
 
     async def _names_of_ties(self, settlement: Settlement, nodes: dict[int, TextNode]) -> dict[int, str]:
         tied: set[int] = set()
@@ -306,7 +265,7 @@ class Settler:
                 record = component.clusters.get(number)
                 if record is not None:
                     record.merged_into = target
-                    changes.aliases.append((f"c{number}", encode(record)))
+                    changes.merged_clusters.append((number, record))
             kept = target if target is not None else number
             changes.events += [
                 ClusterChange("split", f"c{number}", f"c{part}")
@@ -315,7 +274,7 @@ class Settler:
             ]
         for number in component.clusters:
             if number not in by_old:
-                changes.removed.append(f"c{number}")
+                changes.ended_clusters.append(number)
 
     async def _stories(
         self, component: Component, settlement: Settlement, changes: Changes
@@ -331,13 +290,13 @@ class Settler:
             for story in settlement.stories
         ]
         ids, moved = assign(groups, old)
-        ids = await self._numbered(ids, "s")
+        ids = await _numbered(ids, self._summaries.new_stories)
         for number, record_ in component.stories.items():
             if number in moved:
                 record_.merged_into = moved[number]
-                changes.aliases.append((f"s{number}", encode(record_)))
+                changes.merged_stories.append((number, record_))
             elif number not in ids:
-                changes.removed.append(f"s{number}")
+                changes.ended_stories.append(number)
         return {
             index: number for number, story in zip(ids, settlement.stories, strict=True) for index in story
         }
@@ -363,25 +322,16 @@ class Settler:
             if record != before:
                 if before is not None:
                     record.revision += 1
-                changes.keys.append((f"s{number}", encode(record)))
+                changes.stories.append((number, record))
 
-    # -- writing -------------------------------------------------------------------------------------
 
-    async def _write(self, changes: Changes, dirty: list[tuple[int, str]]) -> bool:
-        arguments: list[bytes | str | int | float] = [self._token, len(changes.keys)]
-        for key, value in changes.keys:
-            arguments += (key, value)
-        arguments.append(len(changes.aliases))
-        for key, value in changes.aliases:
-            arguments += (key, value)
-        arguments += (len(changes.removed), *changes.removed, len(changes.texts))
-        for text, cluster in changes.texts:
-            arguments += (text, cluster)
-        arguments.append(len(dirty))
-        for text, sequence in dirty:
-            arguments += (text, sequence)
-        prefix = self._index.prefix
-        return bool(await self._index.store.run("settle", [prefix, f"{prefix}lease"], *arguments))
+async def _numbered(ids: list[int], new: Callable[[int], Awaitable[range]]) -> list[int]:
+    """Fresh numbers in place of zeros."""
+    fresh = ids.count(0)
+    if not fresh:
+        return ids
+    numbers = iter(await new(fresh))
+    return [number or next(numbers) for number in ids]
 
 
 def _between(texts: Iterable[int], edges: Edges) -> Edges:

@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import grpc
-import redis.asyncio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -32,6 +31,7 @@ from dedup.live import Pipeline
 from dedup.observability import configure_logging, get_logger, serve_metrics
 from dedup.server.interceptors import CallInterceptor
 from dedup.service import DedupService
+from dedup.store.connection import wrong_address
 from dedup.store.embedded import EmbeddedValkey
 from dedup.v1 import dedup_service_pb2 as pb
 from dedup.v1.dedup_service_pb2_grpc import add_DedupServiceServicer_to_server
@@ -167,13 +167,7 @@ def _check_store(settings: Settings) -> None:
     if settings.embedded:
         return
     place = urlsplit(settings.store)
-    wrong = ""
-    try:
-        redis.asyncio.ConnectionPool.from_url(settings.store).make_connection()  # type: ignore[no-untyped-call]
-    except TypeError as error:
-        wrong = f"there is no option {str(error).rpartition(' ')[2]}"
-    except ValueError as error:
-        wrong = str(error).rstrip(".") if "connection URL" in str(error) else "host or port is malformed"
+    wrong = wrong_address(settings.store)
     database = place.path.strip("/")
     if not wrong and place.scheme != "unix" and database and not database.isdecimal():
         wrong = f"the database must be a number, not {database!r}"

@@ -61,6 +61,17 @@ def translate(error: redis.exceptions.RedisError | OSError) -> StoreUnavailable:
     return StoreUnavailable(f"the store does not answer: {text}")
 
 
+def wrong_address(url: str) -> str:
+    """What is wrong with an address, "" where nothing is; it may hold a password and is not shown."""
+    try:
+        redis.asyncio.ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+    except TypeError as error:
+        return f"there is no option {str(error).rpartition(' ')[2]}"
+    except ValueError as error:
+        return str(error).rstrip(".") if "connection URL" in str(error) else "host or port is malformed"
+    return ""
+
+
 class Store:
     """One server. Every method raises :class:`StoreUnavailable` when it does not serve."""
 
@@ -135,6 +146,10 @@ class Store:
                 return list(await pipe.execute(raise_on_error=False))
         except (redis.exceptions.RedisError, OSError) as error:
             raise translate(error) from error
+
+    async def connect(self) -> None:
+        """Ask the server for a sign of life."""
+        await self.call("PING")
 
     async def answers(self) -> bool:
         """Whether the server answers and can be written to."""

@@ -218,6 +218,12 @@ def payload_of(raw: bytes) -> bytes:
     return raw[at + 2 + length :]
 
 
+def decode_head(raw: bytes) -> tuple[bool, tuple[int, int, float, int, int, int, int], float]:
+    """Whether an article is decided, its decision (the copied article by number), its arrival in Unix seconds."""
+    _, flags, _, _, _, arrival, _ = keys.HEAD.unpack_from(raw)
+    return bool(flags & keys.FLAG_DECIDED), keys.DECISION.unpack_from(raw, keys.HEAD.size), arrival / 1000.0
+
+
 def decode_record(number: int, raw: bytes, codec: Codec) -> ArticleRecord:
     """Read an article record; raises what :meth:`Codec.decode` raises."""
     text, flags, _, version, version_time, arrival, digest = keys.HEAD.unpack_from(raw)

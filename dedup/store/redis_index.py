@@ -39,6 +39,7 @@ from dedup.store.records import (
     name_hash,
     payload_of,
 )
+from dedup.store.summaries import Summaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,14 +60,15 @@ class RedisIndex:
     """The index of one collection, in one partition."""
 
     def __init__(self, store: Store, collection: str, landmarks: int) -> None:
-        self.store = store
+        self._store = store
         self.collection = collection
-        self.prefix = keys.prefix(collection)
+        self._prefix = keys.prefix(collection)
+        self.summaries = Summaries(store, self._prefix)
         self.codec = Codec()
         self._landmarks = landmarks
 
     async def _run(self, script: str, *arguments: Argument) -> Any:
-        return await self.store.run(script, [self.prefix], *arguments)
+        return await self._store.run(script, [self._prefix], *arguments)
 
     # -- writing -------------------------------------------------------------------------------------
 
@@ -74,7 +76,7 @@ class RedisIndex:
         """Store articles in order; what happened to each."""
         moment = int(now * 1000)
         calls = [(moment, self._landmarks, b"".join(map(pack_arrival, part))) for part in in_parts(arrivals)]
-        answers = await self.store.run_each("ingest", [self.prefix], calls)
+        answers = await self._store.run_each("ingest", [self._prefix], calls)
         return [self._stored(answer) for part in answers for answer in part]
 
     @staticmethod
@@ -134,7 +136,7 @@ class RedisIndex:
 
     async def cut(self, cuts: Sequence[Cut]) -> None:
         """Remove edges of texts that lost their places as landmarks, and take these off the queue."""
-        await self.store.run_each("cut", [self.prefix], [(part,) for part in cuts_in_parts(cuts)])
+        await self._store.run_each("cut", [self._prefix], [(part,) for part in cuts_in_parts(cuts)])
 
     async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
         """Take a dead text out of its lists; what is left in them."""
@@ -159,7 +161,7 @@ class RedisIndex:
             for part in in_parts(questions)
             if part
         ]
-        answers = await self.store.run_each("lookup", [self.prefix], calls)
+        answers = await self._store.run_each("lookup", [self._prefix], calls)
         return [
             (sequence, np.frombuffer(lists, np.uint32)) for sequence, *found in answers for lists in found
         ]
@@ -189,7 +191,7 @@ class RedisIndex:
     async def placements(self, texts: NDArray[np.uint32]) -> Placements:
         """Where texts, given ascending, are placed; far cheaper than their states. Unknown ones are left out."""
         chunks = [(texts[start : start + _CHUNK].tobytes(),) for start in range(0, len(texts), _CHUNK)]
-        answers = await self.store.run_each("placements", [self.prefix], chunks) if chunks else []
+        answers = await self._store.run_each("placements", [self._prefix], chunks) if chunks else []
         return decode_placements(texts, b"".join(answers))
 
     async def records(self, numbers: Iterable[int]) -> dict[int, ArticleRecord]:
@@ -198,7 +200,7 @@ class RedisIndex:
         found = {}
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            raw = await self.store.call("MGET", *(f"{self.prefix}a{n}" for n in chunk))
+            raw = await self._store.call("MGET", *(f"{self._prefix}a{n}" for n in chunk))
             for number, value in zip(chunk, raw, strict=True):
                 if value is not None:
                     found[number] = await self._decoded(number, value)
@@ -206,7 +208,7 @@ class RedisIndex:
 
     async def dead_record(self, text: int) -> ArticleRecord | None:
         """The record that a dead text's postings are taken from."""
-        raw = await self.store.call("GET", f"{self.prefix}x{text}")
+        raw = await self._store.call("GET", f"{self._prefix}x{text}")
         return None if raw is None else await self._decoded(0, raw)
 
     async def _decoded(self, number: int, raw: bytes) -> ArticleRecord:
@@ -231,7 +233,7 @@ class RedisIndex:
             chunk = wanted[start : start + _EDGES_CHUNK]
             answers = dict(zip(chunk, await self._run("edges", packed(chunk)), strict=True))
             many = [text for text, raw in answers.items() if isinstance(raw, int)]
-            alone = await self.store.pipeline([("HGETALL", f"{self.prefix}e{text}") for text in many])
+            alone = await self._store.pipeline([("HGETALL", f"{self._prefix}e{text}") for text in many])
             answers |= {text: _joined(raw) for text, raw in zip(many, alone, strict=True)}
             found.update((text, raw) for text, raw in answers.items() if raw)
         return found
@@ -257,16 +259,16 @@ class RedisIndex:
 
     async def highest_number(self) -> int:
         """The last article number given."""
-        return int(await self.store.call("HGET", f"{self.prefix}#", "a") or 0)
+        return int(await self._store.call("HGET", f"{self._prefix}#", "a") or 0)
 
     async def highest_text(self) -> int:
         """The last text number given."""
-        return int(await self.store.call("HGET", f"{self.prefix}#", "t") or 0)
+        return int(await self._store.call("HGET", f"{self._prefix}#", "t") or 0)
 
     # -- dictionaries -------------------------------------------------------------------------------
 
     async def _read_dictionary(self, number: int) -> None:
-        raw = await self.store.call("GET", f"{self.prefix}z{number}")
+        raw = await self._store.call("GET", f"{self._prefix}z{number}")
         if raw is None:
             message = f"dictionary {number} of collection {self.collection!r} is gone from the store"
             raise StoreUnavailable(message)
@@ -274,22 +276,22 @@ class RedisIndex:
 
     async def learn_dictionary(self) -> bool:
         """Read the collection's latest dictionary, or train the one that is due; whether there is no other to come."""
-        trained, texts, last = await self.store.call("HMGET", f"{self.prefix}#", "z", "texts", "a")
+        trained, texts, last = await self._store.call("HMGET", f"{self._prefix}#", "z", "texts", "a")
         number = int(trained or 0)
         if number > self.codec.current:
             await self._read_dictionary(number)
         if (wanted := codec.due(int(texts or 0))) > number:
             lesson = codec.LESSONS[wanted - 1]
             step = max(1, int(last) // lesson.samples)
-            names = [f"{self.prefix}a{n}" for n in range(1, int(last) + 1, step)]
+            names = [f"{self._prefix}a{n}" for n in range(1, int(last) + 1, step)]
             stored = [payload_of(raw) for raw in await self._many(names) if raw is not None]
             made = await asyncio.to_thread(self.codec.train, filter(None, stored), lesson.size)
             if made is None:
                 return False
-            await self.store.call(
-                "SET", f"{self.prefix}z{wanted}", made, "NX"
+            await self._store.call(
+                "SET", f"{self._prefix}z{wanted}", made, "NX"
             )  # of several servers one is first
-            await self.store.call("HSET", f"{self.prefix}#", "z", wanted)
+            await self._store.call("HSET", f"{self._prefix}#", "z", wanted)
             await self._read_dictionary(wanted)
         return self.codec.current == len(codec.LESSONS)
 
@@ -297,38 +299,38 @@ class RedisIndex:
         """Values of keys, a few hundred a command."""
         found: list[bytes | None] = []
         for start in range(0, len(names), _CHUNK):
-            found += await self.store.call("MGET", *names[start : start + _CHUNK])
+            found += await self._store.call("MGET", *names[start : start + _CHUNK])
         return found
 
     # -- queues --------------------------------------------------------------------------------------
 
     async def waiting(self, queue: str, limit: int) -> list[tuple[int, str]]:
         """Entries of a queue, oldest first, with the sequence that marks each one done."""
-        raw = await self.store.call("ZRANGE", f"{self.prefix}{queue}", 0, limit - 1, "WITHSCORES")
+        raw = await self._store.call("ZRANGE", f"{self._prefix}{queue}", 0, limit - 1, "WITHSCORES")
         return [(int(member), _sequence(score)) for member, score in _pairs(raw)]
 
     async def is_queued(self, queue: str, member: int) -> bool:
         """Whether a queue holds an entry."""
-        return await self.store.call("ZSCORE", f"{self.prefix}{queue}", member) is not None
+        return await self._store.call("ZSCORE", f"{self._prefix}{queue}", member) is not None
 
     async def stale(self, before: float, limit: int) -> list[int]:
         """Articles recorded before a time and not yet decided."""
-        raw = await self.store.call(
-            "ZRANGEBYSCORE", f"{self.prefix}pending", "-inf", int(before * 1000), "LIMIT", 0, limit
+        raw = await self._store.call(
+            "ZRANGEBYSCORE", f"{self._prefix}pending", "-inf", int(before * 1000), "LIMIT", 0, limit
         )
         return [int(member) for member in raw]
 
     async def finished(self, queue: str, *members: int) -> None:
         """Take entries off a queue unconditionally."""
         if members:
-            await self.store.call("ZREM", f"{self.prefix}{queue}", *members)
+            await self._store.call("ZREM", f"{self._prefix}{queue}", *members)
 
     async def counts(self) -> dict[str, int]:
         """Sizes: articles, texts, clusters, stories, and the queues."""
         queues = ("pending", "recheck", "shrink", "dead", "dirty", "clusters", "stories")
-        answers = await self.store.pipeline(
-            [("ZCARD", f"{self.prefix}{queue}") for queue in queues]
-            + [("HMGET", f"{self.prefix}#", "articles", "texts")]
+        answers = await self._store.pipeline(
+            [("ZCARD", f"{self._prefix}{queue}") for queue in queues]
+            + [("HMGET", f"{self._prefix}#", "articles", "texts")]
         )
         found = dict(zip(queues, map(int, answers[:-1]), strict=True))
         found["articles"], found["texts"] = (int(value or 0) for value in answers[-1])
