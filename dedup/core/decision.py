@@ -10,6 +10,7 @@ import numpy as np
 
 from dedup.core.text import QUOTED
 from dedup.core.verify import COPIED, SAID, coverage
+from dedup.core.verify_pair import Identified, VerifiedMatch
 from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from dedup.core.clustering import Carrier, TextNode
     from dedup.core.text import Tokens
-    from dedup.core.verify import ComparableText, Evidence
+    from dedup.core.verify import ComparableText
 
 #: From this share of its words on, found in one earlier article, an article is a copy of it.
 COPY_SHARE: Final = 0.8
@@ -31,7 +32,7 @@ SAME_PAGE: Final = 0.8
 HABIT: Final = 3
 
 
-class StoredText(Protocol):
+class StoredText(Identified, Protocol):
     """A text with its carriers, and its cluster where it has one that is not its own."""
 
     @property
@@ -41,30 +42,6 @@ class StoredText(Protocol):
     @property
     def cluster(self) -> int | None:
         """The number of its cluster."""
-
-
-class FoundMatch(Protocol):
-    """A verified match with the text ``other``; ``first`` tells that the article is side a."""
-
-    @property
-    def other(self) -> StoredText:
-        """The text that it is with."""
-
-    @property
-    def text(self) -> ComparableText:
-        """The same, as it was compared."""
-
-    @property
-    def evidence(self) -> Evidence:
-        """What they share."""
-
-    @property
-    def first(self) -> bool:
-        """Whether the article is text a."""
-
-    @property
-    def containment(self) -> float:
-        """Share of the article's words that stand in the other."""
 
 
 class Earlier(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +60,7 @@ class Earlier(msgspec.Struct, frozen=True, gc=False):
 class Met(msgspec.Struct, frozen=True, gc=False):
     """A match with an earlier text: the cluster that text stands in, and who of its carriers arrived first."""
 
-    match: FoundMatch
+    match: VerifiedMatch[StoredText]
     cluster: int
     carriers: Sequence[Carrier]
 
@@ -144,7 +121,7 @@ def decide(
 
 
 def meet(
-    found: Sequence[FoundMatch], states: Mapping[int, StoredText], before: int, source: int
+    found: Sequence[VerifiedMatch[StoredText]], states: Mapping[int, StoredText], before: int, source: int
 ) -> list[Met]:
     """The matches with texts that arrived before article number ``before``, of which ``states`` has all carriers."""
     met = []

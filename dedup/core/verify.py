@@ -38,8 +38,7 @@ from numpy.typing import NDArray
 
 from dedup.core import kernels
 from dedup.core.align import Alignment, align
-from dedup.core.probability import probability
-from dedup.model import DEFAULT_RULES, Match, MatchKind, Passage, Rules
+from dedup.model import DEFAULT_RULES, MatchKind, Passage, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -250,45 +249,6 @@ def shorter(a: ComparableText, b: ComparableText) -> ComparableText:
     if a.half_words != b.half_words:
         return a if a.half_words < b.half_words else b
     return b if b.unquoted_half_words < a.unquoted_half_words else a
-
-
-def to_match(
-    evidence: Evidence,
-    own: ComparableText,
-    other: ComparableText,
-    names: tuple[str, str],
-    *,
-    own_first: bool,
-    carriers: tuple[str, ...] = (),
-) -> Match:
-    """The match as callers see it from one side, whichever side was text a; ``evidence.kind`` must not be None.
-
-    ``names`` are the ids of both articles, ``carriers`` those of other articles with the text of ``other``.
-
-    Raises:
-        ValueError: there is no match.
-    """
-    if evidence.kind is None:
-        message = "no match to convert"
-        raise ValueError(message)
-    shares = (evidence.a_containment, evidence.b_containment)
-    mine, theirs = shares if own_first else shares[::-1]
-    return Match(
-        article=names[0],
-        other=names[1],
-        kind=evidence.kind,
-        jaccard=evidence.jaccard,
-        containment=mine,
-        other_containment=theirs,
-        shared_words=evidence.shared // 2,
-        quoted_words=evidence.quoted // 2,
-        longest_unquoted_run=evidence.longest_plain // 2,
-        passages=to_passages(evidence, own.tokens, other.tokens, own_first=own_first),
-        other_carriers=carriers,
-        probability=probability(
-            evidence.kind, (evidence.shared - evidence.quoted) / 2, evidence.trigram_share
-        ),
-    )
 
 
 def to_passages(

@@ -13,9 +13,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from dedup.core.decision import Earlier, against_equal, decide, earliest, first_of_each, meet, weigh
+from dedup.core.verify_pair import rank
 from dedup.live.arrivals import of_record, prepare_batch
-from dedup.live.matching import Asking, Matched, Verified, ready_text
+from dedup.live.matching import Asking, Matched, ready_text
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
 from dedup.store.packing import Stored, TextCommit, posting_bytes
@@ -391,13 +394,11 @@ class Ingest:
             return [], 0
         if item.matched is not None:
             found = [
-                Verified(batch.states.get(v.other.node.text, v.other), v.text, v.evidence, v.first)
+                msgspec.structs.replace(v, other=batch.states.get(v.other.node.text, v.other))
                 for v in item.matched.found
             ]
-            best = sorted(
-                found, key=lambda v: (v.evidence.kind or 0, -max(v.containment, v.other_containment))
-            )
-            made = await self._room.to_matches(item.matched.own, item.article.id, best[: self._max_matches])
+            best = sorted(found, key=rank)[: self._max_matches]
+            made = await self._room.to_matches(item.matched.own, item.article.id, best)
             return list(made), len(found)
         state = batch.states.get(stored.text)
         p = item.prepared
@@ -411,11 +412,10 @@ class Ingest:
 
     async def _remaining(self, stored: Stored) -> tuple[str, ...]:
         """Articles that still carry the text of a removed one, or copied part of it, closest first."""
-        kinds = [e for e in stored.edges if e.kind in COPY_KINDS]
-        kinds.sort(key=lambda e: (e.kind, -max(e.a_containment, e.b_containment)))
-        order = [stored.text, *(e.b if e.a == stored.text else e.a for e in kinds)]
         if not stored.text:
             return ()
+        copies = [e for e in stored.edges if e.kind in COPY_KINDS]
+        order = [stored.text, *await self._room.in_order(stored.text, copies)]
         states = await self._index.texts(order, carriers=True)
         numbers = [
             c.number for t in order if t in states and not states[t].dead for c in states[t].node.carriers

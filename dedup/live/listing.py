@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from dedup.core.cluster_summary import ClusterRecord
 from dedup.core.prepare import prepare
-from dedup.core.verify import verify
+from dedup.core.verify_pair import verify_pair
 from dedup.errors import InvalidArgument, Reason
-from dedup.live.matching import Verified, ready_text
+from dedup.live.matching import ready_text
 from dedup.model import Cluster, Match, MatchKind, Page, StoredArticle, Story
 
 if TYPE_CHECKING:
-    from dedup.core.verify import ComparableText
     from dedup.live.room import Room
     from dedup.store.records import ArticleRecord
 
@@ -113,7 +112,7 @@ class Listing:
         ready = prepare(record.article, self._room.parameters)
         own = ready_text(ready.tokens, ready.digest, state.furniture, ready.sketch, self._room.parameters)
         equal = int(any(c.number != record.number for c in state.node.carriers))
-        others = [e.b if e.a == record.text else e.a for e in await self._room.others(record.text)]
+        others = await self._room.others(record.text)
         total = equal + len(others)
         found: list[Match] = []
         if equal and start == 0:
@@ -121,23 +120,9 @@ class Listing:
             found, start = list(exact), 1
         while start < total and len(found) < page_size:
             wanted = others[start - equal : start - equal + page_size - len(found)]
-            found += await self._measured(own, article_id, wanted)
+            found += await self._room.measured(own, article_id, wanted, as_given=True)
             start += len(wanted)
         return Page(tuple(found), str(start) if start < total else "", total)
-
-    async def _measured(self, own: ComparableText, name: str, others: list[int]) -> list[Match]:
-        """Matches of an article with texts, in the order of the texts; what no longer matches is left out."""
-        states = await self._index.texts(others, carriers=True)
-        texts = await self._room.matcher.texts([s for s in states.values() if not s.dead])
-        seen = []
-        for other, text in texts.items():
-            first = name.encode() < states[other].id.encode()
-            a, b = (own, text) if first else (text, own)
-            evidence = verify(a, b, self._room.parameters.rules)
-            if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
-                seen.append(Verified(states[other], text, evidence, first))
-        place = {states[other].id: index for index, other in enumerate(others) if other in states}
-        return sorted(await self._room.to_matches(own, name, seen), key=lambda m: place[m.other])
 
     async def matches(self, page_size: int, page_token: str) -> Page[Match]:
         """Matches between texts, by the numbers of both; a token is the last pair of its page, ``TEXT:TEXT``."""
@@ -179,8 +164,7 @@ async def verified_pairs(room: Room, pairs: list[tuple[int, int]]) -> list[Match
         if x not in texts or y not in texts:
             continue
         a, b = sorted((x, y), key=lambda t: states[t].id.encode())
-        evidence = verify(texts[a], texts[b], room.parameters.rules)
-        if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
-            seen = Verified(states[b], texts[b], evidence, first=True)
-            out += await room.to_matches(texts[a], states[a].id, [seen])
+        found = verify_pair(states[a].id, texts[a], states[b], texts[b], room.parameters.rules)
+        if found.evidence.kind is not None and found.evidence.kind != MatchKind.EXACT:
+            out += await room.to_matches(texts[a], states[a].id, [found])
     return out

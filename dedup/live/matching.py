@@ -14,7 +14,8 @@ from dedup.core.candidates import Neighbors, Placed, Survey, survey, texts_in, u
 from dedup.core.clustering import Edge
 from dedup.core.sketch import Sketch, SketchParameters, sketch
 from dedup.core.text import Tokens
-from dedup.core.verify import ComparableText, Evidence, comparable, verify_many
+from dedup.core.verify import ComparableText, comparable
+from dedup.core.verify_pair import VerifiedMatch, verify_each
 from dedup.observability import CANDIDATES, MATCHES, stage
 from dedup.store.packing import posting_bytes
 
@@ -47,25 +48,6 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
     lists: NDArray[np.uint32]
 
 
-class Verified(msgspec.Struct, frozen=True, gc=False):
-    """A verified match of the asking text with text ``other``; ``first`` tells that the asking text is side a."""
-
-    other: TextState
-    text: ComparableText
-    evidence: Evidence
-    first: bool
-
-    @property
-    def containment(self) -> float:
-        """Share of the asking text's words that stand in the other."""
-        return self.evidence.a_containment if self.first else self.evidence.b_containment
-
-    @property
-    def other_containment(self) -> float:
-        """Share of the other text's words that stand in the asking one."""
-        return self.evidence.b_containment if self.first else self.evidence.a_containment
-
-
 class Matched(msgspec.Struct, frozen=True, gc=False):
     """What one text met: ``furniture`` packed as stored, ``changed`` (posting index, source), ``near`` as surveyed."""
 
@@ -73,7 +55,7 @@ class Matched(msgspec.Struct, frozen=True, gc=False):
     own: ComparableText
     furniture: bytes
     candidates: int
-    found: list[Verified]
+    found: list[VerifiedMatch[TextState]]
     changed: list[tuple[int, int]]
     near: Neighbors
 
@@ -244,16 +226,9 @@ class Matcher:
 
     def _verified(
         self, a: Asking, own: ComparableText, states: Sequence[TextState], texts: dict[int, ComparableText]
-    ) -> list[Verified]:
-        name = a.id.encode()
+    ) -> list[VerifiedMatch[TextState]]:
         known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
-        first = [name < state.id.encode() for state, _ in known]
-        measured = verify_many(own, [text for _, text in known], first, self.parameters.rules)
-        return [
-            Verified(state, text, evidence, ahead)
-            for (state, text), ahead, evidence in zip(known, first, measured, strict=True)
-            if evidence is not None
-        ]
+        return verify_each(a.id, own, known, self.parameters.rules)
 
     async def _load(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
         ready: dict[int, ComparableText] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,9 +16,8 @@ from dedup.core.cluster_summary import (
 )
 from dedup.core.clustering import Carrier, TextNode
 from dedup.core.probability import EXACT
-from dedup.core.verify import ComparableText, to_match, verify
+from dedup.core.verify_pair import best_first, rank, to_match, verify_each, verify_pair
 from dedup.errors import NotFound, Reason
-from dedup.live.matching import Verified
 from dedup.model import Cluster, Match, MatchKind, Origin, StoredArticle, Story
 from dedup.store.records import decode_decision
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dedup.core.clustering import Edge
+    from dedup.core.verify import ComparableText
+    from dedup.core.verify_pair import VerifiedMatch
     from dedup.live.ingest import Ingest
     from dedup.live.matching import Matcher
     from dedup.live.settling import Settler
@@ -293,12 +294,17 @@ class Room:
 
     # -- matches ---------------------------------------------------------------------------------------
 
-    async def others(self, text: int) -> list[Edge]:
-        """The edges of a text, best first."""
+    async def others(self, text: int) -> list[int]:
+        """The texts that a text matches, best first by what is stored of the matches."""
         edges = (await self.index.edges([text])).get(text, [])
-        return sorted(
-            edges, key=lambda e: (e.kind, -max(e.a_containment, e.b_containment), -e.unquoted, e.a, e.b)
-        )
+        return await self.in_order(text, edges)
+
+    async def in_order(self, text: int, edges: Sequence[Edge]) -> list[int]:
+        """The other ends of edges of a text, best first; ids are read where they decide."""
+        met = {e.a + e.b - text: _edge_rank(e) for e in edges}
+        count = Counter(met.values())
+        states = await self.index.texts(sorted(t for t, key in met.items() if count[key] > 1))
+        return sorted(met, key=lambda t: (met[t], states[t].id.encode() if t in states else b"", t))
 
     async def matches(
         self, own: ComparableText, text: int, article: tuple[int, str], limit: int
@@ -311,61 +317,63 @@ class Room:
             return [], 0
         number, name = article
         state = (await self.index.texts([text], carriers=True)).get(text)
-        edges = await self.others(text)
+        others = await self.others(text)
         out: list[Match] = []
-        total = len(edges)
+        total = len(others)
         if state is not None:
             siblings = tuple(c for c in state.node.carriers if c.number != number)
             if siblings:
                 total += 1
                 out.append(await self._exact(own, state, siblings, name))
-        wanted = edges[: max(0, limit - len(out))]
-        states = await self.index.texts([e.b if e.a == text else e.a for e in wanted], carriers=True)
-        texts = await self.matcher.texts([s for s in states.values() if not s.dead])
-        found = []
-        for other, other_text in texts.items():
-            first = name.encode() < states[other].id.encode()
-            a, b = (own, other_text) if first else (other_text, own)
-            evidence = verify(a, b, self.parameters.rules)
-            if evidence.kind is not None and evidence.kind != MatchKind.EXACT:
-                found.append(Verified(states[other], other_text, evidence, first))
-        out += await self.to_matches(own, name, found)
+        out += await self.measured(own, name, others[: max(0, limit - len(out))])
         return out[:limit], total
 
-    async def to_matches(self, own: ComparableText, name: str, found: Sequence[Verified]) -> list[Match]:
+    async def measured(
+        self, own: ComparableText, name: str, others: Sequence[int], *, as_given: bool = False
+    ) -> list[Match]:
+        """Matches of an article with texts, best first, or ``as_given``; what no longer matches is left out."""
+        states = await self.index.texts(others, carriers=True)
+        texts = await self.matcher.texts([s for s in states.values() if not s.dead])
+        found = verify_each(
+            name, own, [(states[t], text) for t, text in texts.items()], self.parameters.rules
+        )
+        matches = await self.to_matches(own, name, [v for v in found if v.evidence.kind != MatchKind.EXACT])
+        if as_given:
+            place = {states[other].id: index for index, other in enumerate(others) if other in states}
+            matches.sort(key=lambda match: place[match.other])
+        return matches
+
+    async def to_matches(
+        self, own: ComparableText, name: str, found: Sequence[VerifiedMatch[TextState]]
+    ) -> list[Match]:
         """Verified matches as callers see them, best first."""
         numbers = {c.number for v in found for c in v.other.node.carriers[: MOST_CARRIERS + 1]}
         names = await self.names(numbers)
-        out = []
-        for v in found:
-            carriers = tuple(names[c.number] for c in v.other.node.carriers[1 : MOST_CARRIERS + 1])
-            out.append(
-                to_match(v.evidence, own, v.text, (name, v.other.id), own_first=v.first, carriers=carriers)
+        return [
+            to_match(
+                name, own, v, tuple(names[c.number] for c in v.other.node.carriers[1 : MOST_CARRIERS + 1])
             )
-        return sorted(out, key=_rank)
+            for v in sorted(found, key=rank)
+        ]
 
     async def _exact(
         self, own: ComparableText, state: TextState, siblings: tuple[Carrier, ...], name: str
     ) -> Match:
         names = await self.names(c.number for c in siblings[: MOST_CARRIERS + 1])
-        first = siblings[0]
-        node = TextNode(state.node.text, state.node.digest, (first,))
-        other = await self.matcher.text_of(node)
-        rest = tuple(names[c.number] for c in siblings[1 : MOST_CARRIERS + 1])
-        if other is None:
+        node = TextNode(state.node.text, state.node.digest, siblings)
+        other = msgspec.structs.replace(state, node=node, id=names[siblings[0].number])
+        text = await self.matcher.text_of(node)
+        if text is None:
+            rest = tuple(names[c.number] for c in siblings[1 : MOST_CARRIERS + 1])
             words = own.half_words // 2
-            return Match(
-                name, names[first.number], MatchKind.EXACT, 1.0, 1.0, 1.0, words, 0, 0, (), rest, EXACT
-            )
-        ahead = name.encode() < names[first.number].encode()
-        a, b = (own, other) if ahead else (other, own)
-        evidence = verify(a, b, self.parameters.rules)
-        return to_match(evidence, own, other, (name, names[first.number]), own_first=ahead, carriers=rest)
+            return Match(name, other.id, MatchKind.EXACT, 1.0, 1.0, 1.0, words, 0, 0, (), rest, EXACT)
+        found = verify_pair(name, own, other, text, self.parameters.rules)
+        return (await self.to_matches(own, name, [found]))[0]
 
 
-def _rank(match: Match) -> tuple[int, float, int, bytes]:
-    shares = max(match.containment, match.other_containment)
-    return (int(match.kind), -shares, match.quoted_words - match.shared_words, match.other.encode())
+def _edge_rank(edge: Edge) -> tuple[int, float, int, bytes]:
+    shared = edge.unquoted + edge.quoted
+    return best_first(edge.kind, (edge.a_containment, edge.b_containment), shared, edge.quoted, "")
 
 
 def _stands_alone(state: TextState | None, number: int) -> bool:

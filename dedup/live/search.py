@@ -21,10 +21,11 @@ from dedup.core.same_event import (
     span_of,
     word_pairs,
 )
-from dedup.core.verify import ComparableText, Evidence, to_match, to_passages, verify
+from dedup.core.verify import ComparableText, to_passages
+from dedup.core.verify_pair import VerifiedMatch, to_match, verify_pair
 from dedup.errors import DedupError, InvalidArgument
 from dedup.live.arrivals import of_record
-from dedup.live.matching import Asking, Verified, ready_text
+from dedup.live.matching import Asking, ready_text
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
 from dedup.store.packing import posting_bytes
 from dedup.store.records import source_hash
@@ -209,7 +210,7 @@ def _told(
     states: Sequence[TextState],
     texts: dict[int, ComparableText],
     parameters: CollectionParameters,
-) -> tuple[list[Verified], dict[str, float]]:
+) -> tuple[list[VerifiedMatch[TextState]], dict[str, float]]:
     """Texts that tell of the same event as an article, and how similar they are, by id; called in a worker thread."""
     own = _own(ready, parameters)
     found, similarities = [], {}
@@ -217,23 +218,21 @@ def _told(
         text = texts.get(state.node.text)
         if text is None:
             continue
-        ahead = ready.article.id.encode() < state.id.encode()
-        a, b = (own, text) if ahead else (text, own)
-        evidence = verify(a, b, parameters.rules)
-        alike = _alike(own, text, evidence, ahead=ahead)
-        if evidence.kind is None and alike >= LEAST_COSINE:
-            told = msgspec.structs.replace(evidence, kind=MatchKind.SAME_STORY)
-            found.append(Verified(state, text, told, ahead))
+        verified = verify_pair(ready.article.id, own, state, text, parameters.rules)
+        alike = _alike(own, verified)
+        if verified.evidence.kind is None and alike >= LEAST_COSINE:
+            told = msgspec.structs.replace(verified.evidence, kind=MatchKind.SAME_STORY)
+            found.append(msgspec.structs.replace(verified, evidence=told))
             similarities[state.id] = alike
     return found, similarities
 
 
-def _alike(own: ComparableText, other: ComparableText, evidence: Evidence, *, ahead: bool) -> float:
+def _alike(own: ComparableText, found: VerifiedMatch[TextState]) -> float:
     """The similarity of two texts beside the passages that they share: those are stock phrases and furniture."""
     sets = []
-    for text, column in ((own, 0 if ahead else 1), (other, 1 if ahead else 0)):
+    for text, column in ((own, 0 if found.first else 1), (found.text, 1 if found.first else 0)):
         shared = np.zeros(len(text.units), np.bool_)
-        for row in evidence.rows:
+        for row in found.evidence.rows:
             shared[row[column] : row[column] + row[2]] = True
         sets.append(word_pairs(text.units[text.tokens.headline :], shared[text.tokens.headline :]))
     return similarity(*sets)
@@ -246,13 +245,15 @@ def _given(article: Article, parameters: CollectionParameters) -> ComparableText
 def _comparison(
     a: Article, own: ComparableText, b: Article, other: ComparableText, rules: Rules
 ) -> Comparison:
-    ahead = a.id.encode() <= b.id.encode()
-    evidence = verify(own, other, rules) if ahead else verify(other, own, rules)
-    passages = to_passages(evidence, own.tokens, other.tokens, own_first=ahead)
-    match = None
-    if evidence.kind is not None:
-        match = to_match(evidence, own, other, (a.id, b.id), own_first=ahead)
-    return Comparison(a, b, match, passages)
+    # of two articles of one id, the first given is text a
+    turned = verify_pair(b.id, other, a, own, rules)
+    found = VerifiedMatch(other=b, text=other, evidence=turned.evidence, first=not turned.first)
+    return Comparison(
+        article=a,
+        other=b,
+        match=to_match(a.id, own, found) if found.evidence.kind is not None else None,
+        passages=to_passages(found.evidence, own.tokens, other.tokens, own_first=found.first),
+    )
 
 
 def _named(decision: Decision, copies: str) -> Decision:
