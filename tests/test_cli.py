@@ -120,7 +120,7 @@ def test_ingest_reports_bad_lines_and_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert cli.err.splitlines() == [
         f"{plain}:2: malformed JSON at column 2: expecting property name enclosed in double quotes",
         f"{plain}:4: invalid UTF-8 at byte 22: 0xff",
-        f"{plain}:5: body is 1048577 bytes, over the limit of 1048576",
+        f"{plain}:5: body is 1048577 bytes, over the limit of 1048576 (max_body_bytes)",
         f"{packed}:1: body holds an unpaired surrogate, U+DC00, at character 1",
     ]
     assert f"rejected: 4 lines, kept in {rejects}" in out

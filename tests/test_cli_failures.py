@@ -168,7 +168,10 @@ def test_bad_lines_do_not_keep_good_ones_out(tmp_path: Path, capsys: pytest.Capt
 
     cases: list[tuple[bytes, str]] = [
         (line(id="a", headline="One"), ""),
-        (line(id="big", body="x" * (1 << 20) + "y"), "body is 1048577 bytes, over the limit of 1048576"),
+        (
+            line(id="big", body="x" * (1 << 20) + "y"),
+            "body is 1048577 bytes, over the limit of 1048576 (max_body_bytes)",
+        ),
         (b'{"id":"b","body":"caf\xe9"}', "invalid UTF-8 at byte 22: 0xe9"),
         (b'{"id":"b","body":"\\ud800"}', "body holds an unpaired surrogate, U+D800, at character 1"),
         (line(id="\x01 \u2028/%", headline="a\0b", body=body.replace(" ", "\x07")), ""),
@@ -179,7 +182,7 @@ def test_bad_lines_do_not_keep_good_ones_out(tmp_path: Path, capsys: pytest.Capt
         (b"[" * 5000, "malformed JSON: nested too deeply"),
         (b"[]", "not a JSON object but an array"),
         (line(id=""), "id must not be empty"),
-        (line(id="i" * 513), "id is 513 bytes, over the limit of 512"),
+        (line(id="i" * 513), "id is 513 bytes, over the limit of 512 (max_id_bytes)"),
         (line(id="b", version=-1), "version must be from 0 to"),
         (line(id="b", published="noon"), "published must be an RFC 3339 time"),
         (line(id="last", headline="Three"), ""),

@@ -24,6 +24,7 @@ from dedup import errors, model
 from dedup.config import load_settings
 from dedup.convert import incoming, names, outgoing, status, values
 from dedup.core import parameters
+from dedup.core.article_rules import FIELD_BYTES
 from dedup.errors import DedupError, InvalidArgument, Reason
 from dedup.v1 import article_pb2, cluster_pb2, error_reason_pb2
 from dedup.v1 import dedup_service_pb2 as pb
@@ -126,7 +127,8 @@ def test_comments_state_the_limits_of_the_settings() -> None:
 def test_comments_state_the_limits_of_fields() -> None:
     """The comment of each field of an article says its limit."""
     article = PROTOS["article.proto"].split("message StoredArticle")[0]
-    for field, limit in incoming.FIELD_BYTES.items():
+    for field, limited in incoming.FIELDS.items():
+        limit = FIELD_BYTES[limited]
         comment = re.search(rf"((?: +//.*\n)+) +string {field} =", article)
         assert comment, field
         assert f"{limit:,} bytes" in comment[1], field

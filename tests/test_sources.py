@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dedup.core.article_rules import ArticleRules, parse_time
 from dedup.errors import DedupError, InvalidArticle, LimitExceeded, Reason
 from dedup.model import Article, ExportedArticle, Match, MatchKind, Passage, PubStatus
 from dedup.sources import Line, open_source, read_jsonl
 from dedup.sources import jsonl as jsonl_module
-from dedup.sources.fields import parse_time
 from dedup.sources.formats import article_fields, match_fields, to_line
 from dedup.sources.html import body_text, extract_html
 from dedup.sources.plain import read_text
@@ -41,7 +41,7 @@ FIELDS = [
 def lines(data: bytes | str, **limits: int) -> list[Line]:
     """What the reader makes of ``data``."""
     raw = data.encode() if isinstance(data, str) else data
-    return list(read_jsonl(io.BytesIO(raw), "feed.jsonl", **limits))
+    return list(read_jsonl(io.BytesIO(raw), "feed.jsonl", ArticleRules(**limits)))
 
 
 def one(data: bytes | str, **limits: int) -> Article | DedupError:
@@ -216,10 +216,16 @@ def test_limits_name_themselves() -> None:
     """Limits count bytes of UTF-8, and an article exactly at its limit is accepted."""
     over = one('{"id": "a", "body": "ééx"}', max_body_bytes=4)
     assert isinstance(over, LimitExceeded)
-    assert over.message == "body is 5 bytes, over the limit of 4"
-    assert (over.reason, over.metadata) == (Reason.BODY_TOO_LARGE, {"field": "body", "limit": "4"})
+    assert over.message == "body is 5 bytes, over the limit of 4 (max_body_bytes)"
+    assert (over.reason, over.metadata) == (
+        Reason.BODY_TOO_LARGE,
+        {"field": "body", "bytes": "5", "limit": "4"},
+    )
     assert isinstance(one('{"id": "a", "body": "éé"}', max_body_bytes=4), Article)
-    assert refused('{"id": "éé", "body": ""}', max_id_bytes=3) == "id is 4 bytes, over the limit of 3"
+    assert (
+        refused('{"id": "éé", "body": ""}', max_id_bytes=3)
+        == "id is 4 bytes, over the limit of 3 (max_id_bytes)"
+    )
     assert isinstance(one('{"id": "éé", "body": ""}', max_id_bytes=4), Article)
 
 
@@ -403,7 +409,7 @@ def test_a_text_file() -> None:
         read_text(io.BytesIO(b"\xff\xd8\xff"), "a.txt")
     for size in (11, 1000):
         with pytest.raises(LimitExceeded, match=r"a\.txt: .* limit of 10"):
-            read_text(io.BytesIO(b"h\n" + b"b" * size), "a.txt", max_body_bytes=10)
+            read_text(io.BytesIO(b"h\n" + b"b" * size), "a.txt", ArticleRules(max_body_bytes=10))
 
 
 def test_export_lines() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dedup.config import Settings
+from dedup.core.article_rules import ArticleRules
 from dedup.errors import DedupError, InvalidArgument
 from dedup.model import Article
 from dedup.sources import Line, open_source, read_jsonl
@@ -24,12 +25,12 @@ def read_given(path: str, settings: Settings) -> Iterator[Line]:
 
     """
     name = source_name(path)
-    limit = settings.max_body_bytes
+    rules = ArticleRules.of(settings)
     with open_source(path) as stream:
         if path.endswith(_JSON_LINES) or stream.peek(1).startswith((b"{", b"\xef\xbb\xbf{")):
-            yield from read_jsonl(stream, name, max_body_bytes=limit, max_id_bytes=settings.max_id_bytes)
+            yield from read_jsonl(stream, name, rules)
         else:
-            yield Line(name, 1, b"", read_text(stream, name, max_body_bytes=limit))
+            yield Line(name, 1, b"", read_text(stream, name, rules))
 
 
 def article_or_id(given: str, settings: Settings) -> Article | str:

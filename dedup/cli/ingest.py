@@ -30,6 +30,7 @@ from dedup.cli.options import (
     connect,
 )
 from dedup.config import Settings, load_settings
+from dedup.core.article_rules import ArticleRules
 from dedup.errors import DedupError, InvalidArgument, NotFound, ParametersMismatch, StoreUnavailable
 from dedup.model import Article, IngestResult
 from dedup.sources import Line, open_source, read_jsonl
@@ -169,13 +170,7 @@ class _Ingestion:
         """The articles of ``files``; lines that hold none are reported on the way."""
         for path in files:
             with open_source(path, self._read) as stream:
-                lines = read_jsonl(
-                    stream,
-                    source_name(path),
-                    max_body_bytes=self.settings.max_body_bytes,
-                    max_id_bytes=self.settings.max_id_bytes,
-                )
-                for line in lines:
+                for line in read_jsonl(stream, source_name(path), ArticleRules.of(self.settings)):
                     if isinstance(line.outcome, DedupError):
                         self._reject(line, line.outcome)
                     else:

@@ -11,6 +11,7 @@ import typer
 from dedup.cli.console import report, say, show_table, waiting
 from dedup.cli.options import AsJson
 from dedup.config import load_settings
+from dedup.core.article_rules import ArticleRules
 from dedup.errors import DedupError, InvalidArgument
 from dedup.model import DEFAULT_RULES, Article, LabelledPair, PubStatus, Rules
 from dedup.sources import open_source, read_jsonl
@@ -95,12 +96,11 @@ def _load(labels: str, files: Sequence[str]) -> tuple[list[LabelledPair], dict[s
 
 def _articles(files: Sequence[str], wanted: set[str]) -> dict[str, Article]:
     """The articles that are wanted, each as it stands last; lines that hold none are reported."""
-    settings = load_settings()
-    limits = {"max_body_bytes": settings.max_body_bytes, "max_id_bytes": settings.max_id_bytes}
+    rules = ArticleRules.of(load_settings())
     found: dict[str, Article] = {}
     for path in files:
         with open_source(path) as stream:
-            for line in read_jsonl(stream, source_name(path), **limits):
+            for line in read_jsonl(stream, source_name(path), rules):
                 if isinstance(line.outcome, DedupError):
                     report(f"{line.place}: {line.outcome.message}")
                 elif line.outcome.id in wanted and line.outcome.pubstatus is not PubStatus.CANCELED:

@@ -15,22 +15,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from dedup.config import Settings
 from dedup.convert.names import DEFAULT_COLLECTION, parse, parse_collection
 from dedup.convert.values import rules, seconds
+from dedup.core.article_rules import (
+    FIELD_BYTES,
+    FIRST_SECOND,
+    LAST_SECOND,
+    ArticleRules,
+    check_field,
+    check_version,
+    parse_time,
+    pubstatus_of,
+)
 from dedup.errors import DedupError, InvalidArgument, InvalidArticle, LimitExceeded, Reason
 from dedup.model import Article, CollectionParameters, PubStatus
-from dedup.sources.fields import parse_time
 from dedup.sources.html import PLAIN_TEXT, body_text, media_type_of
 from dedup.v1 import article_pb2
 from dedup.v1 import dedup_service_pb2 as pb
 
-#: Largest size in bytes of UTF-8 of the fields that have no setting of their own.
-FIELD_BYTES = {
-    "headline": 65_536,
-    "source": 2_048,
-    "byline": 2_048,
-    "located": 2_048,
-    "url": 8_192,
-    "language_code": 64,
-}
 #: Most matches that FindMatches returns, whatever the setting ``max_matches``.
 FIND_MATCHES = 1_000
 #: Articles in a page with bodies, so that it fits into a message.
@@ -41,9 +41,9 @@ _PROFILES = {
     pb.COLLECTION_PROFILE_PASSAGES: "passages",
     pb.COLLECTION_PROFILE_COPIES: "copies",
 }
-# Timestamps from the year 1 to 9999, as google.protobuf.Timestamp has them.
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
-
+_NAMES = {"language": "language_code"}
+#: Fields of limited length, by their names in the contract.
+FIELDS = {_NAMES.get(field, field): field for field in FIELD_BYTES}
 
 _TimeField = Literal["publish_time", "version_time"]
 
@@ -63,14 +63,6 @@ _AsksForMatches = (
     | pb.FindMatchesRequest
     | pb.GetArticleRequest
 )
-
-
-def _over(text: str, limit: int) -> int:
-    """Bytes of ``text`` if they are more than ``limit``, else 0; encodes only where that can be."""
-    if len(text) * 4 <= limit:
-        return 0
-    size = len(text.encode())
-    return size if size > limit else 0
 
 
 def collection_of(parent: str, *names: str) -> str:
@@ -96,33 +88,28 @@ class Incoming:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._fields = tuple(FIELD_BYTES.items())
+        self._rules = ArticleRules.of(settings)
 
     # -- articles -----------------------------------------------------------------------------------
 
     def article(self, message: article_pb2.Article, collection: str, *, id_required: bool = True) -> Article:
         """The article in ``message``; raises InvalidArticle or LimitExceeded."""
-        article_id = self._article_id(message, collection, required=id_required)
+        article_id = self._article_id(message, collection)
         try:
+            self._rules.check_id(article_id, required=id_required)
             return self._article(message, article_id)
         except DedupError as error:
             error.metadata.setdefault("article", article_id[:80])
             raise
 
     def _article(self, message: article_pb2.Article, article_id: str) -> Article:
-        for field, limit in self._fields:
-            if size := _over(getattr(message, field), limit):
-                raise InvalidArticle(
-                    f"{field} is {size} bytes, over the limit of {limit}",
-                    field=field,
-                    bytes=size,
-                    limit=limit,
-                )
+        for called, field in FIELDS.items():
+            check_field(field, getattr(message, called), called)
         body = message.body
-        self._check_body(body)
+        self._rules.check_body(body)
         if message.body_media_type:
             body = body_text(body, message.body_media_type)
-            self._check_body(body)
+            self._rules.check_body(body)
         published, is_date = _published(message)
         return Article(
             id=article_id,
@@ -140,18 +127,8 @@ class Incoming:
             pubstatus=_pubstatus(message),
         )
 
-    def _check_body(self, body: str) -> None:
-        limit = self._settings.max_body_bytes
-        if size := _over(body, limit):
-            raise LimitExceeded(
-                f"body is {size} bytes, over the limit of {limit} (max_body_bytes)",
-                Reason.BODY_TOO_LARGE,
-                field="body",
-                bytes=size,
-                limit=limit,
-            )
-
-    def _article_id(self, message: article_pb2.Article, collection: str, *, required: bool) -> str:
+    @staticmethod
+    def _article_id(message: article_pb2.Article, collection: str) -> str:
         article_id = message.id
         if message.name:
             try:
@@ -169,17 +146,6 @@ class Incoming:
                     "article.name and article.id do not agree", field="article.id", value=article_id[:80]
                 )
             article_id = named_id
-        if required and not article_id:
-            raise InvalidArticle("the article has no id", field="id")
-        limit = self._settings.max_id_bytes
-        if size := _over(article_id, limit):
-            raise InvalidArticle(
-                f"id is {size} bytes, over the limit of {limit} (max_id_bytes)",
-                field="id",
-                bytes=size,
-                limit=limit,
-                article=article_id[:80],
-            )
         return article_id
 
     def check_batch(self, count: int) -> None:
@@ -259,7 +225,7 @@ def _time(message: article_pb2.Article, field: _TimeField) -> float | None:
     if not message.HasField(field):
         return None
     value: Timestamp = getattr(message, field)
-    if not (_FIRST_SECOND <= value.seconds <= _LAST_SECOND and 0 <= value.nanos < 1_000_000_000):
+    if not (FIRST_SECOND <= value.seconds <= LAST_SECOND and 0 <= value.nanos < 1_000_000_000):
         raise InvalidArticle(f"{field} is not a time from the year 1 to 9999", field=field)
     return seconds(value)
 
@@ -267,17 +233,9 @@ def _time(message: article_pb2.Article, field: _TimeField) -> float | None:
 def _version(message: article_pb2.Article) -> int | None:
     if not message.HasField("version"):
         return None
-    if message.version < 0:
-        raise InvalidArticle("version must not be negative", field="version", value=message.version)
+    check_version(message.version)
     return message.version
 
 
 def _pubstatus(message: article_pb2.Article) -> PubStatus:
-    if not message.pubstatus:
-        return PubStatus.USABLE
-    try:
-        return PubStatus(message.pubstatus)
-    except ValueError:
-        raise InvalidArticle(
-            f"there is no pubstatus {message.pubstatus}", field="pubstatus", value=message.pubstatus
-        ) from None
+    return pubstatus_of(message.pubstatus) if message.pubstatus else PubStatus.USABLE

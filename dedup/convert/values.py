@@ -9,8 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from dedup import model
 from dedup.convert.names import last_id
 from dedup.convert.status import from_status
+from dedup.core.article_rules import parse_time
 from dedup.errors import DedupError
-from dedup.sources.fields import parse_time
 from dedup.v1 import article_pb2, cluster_pb2
 from dedup.v1 import dedup_service_pb2 as service_pb2
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
+from dedup.core.article_rules import DEFAULT_ARTICLE_RULES, ArticleRules
 from dedup.errors import DedupError, InvalidArticle, LimitExceeded
 from dedup.model import Article
 from dedup.sources.fields import article_from_fields
@@ -77,17 +78,13 @@ def source_name(path: str) -> str:
 
 
 def read_jsonl(
-    stream: io.BufferedIOBase, name: str, *, max_body_bytes: int = 1_048_576, max_id_bytes: int = 512
+    stream: io.BufferedIOBase, name: str, rules: ArticleRules = DEFAULT_ARTICLE_RULES
 ) -> Iterator[Line]:
     """Every line of ``stream`` that is not blank; ``name`` is the file's name in reports."""
     for number, raw, fields in read_objects(stream):
         outcome: Article | DedupError
         try:
-            outcome = (
-                fields
-                if isinstance(fields, DedupError)
-                else article_from_fields(fields, max_body_bytes=max_body_bytes, max_id_bytes=max_id_bytes)
-            )
+            outcome = fields if isinstance(fields, DedupError) else article_from_fields(fields, rules)
         except DedupError as error:
             outcome = error
         yield Line(name, number, raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw, outcome)
