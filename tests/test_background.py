@@ -106,8 +106,8 @@ async def test_articles_still_on_their_way_are_not_taken_over(
         await flow.ingest(
             pipeline, collection, [Article("first", "H", data.prose(random.Random(1), 60), "S")]
         )
-        room = await pipeline._collections.get(collection)
-        match, lookup = room.matcher.match, room.index.lookup
+        opened = await pipeline._collections.get(collection)
+        match, lookup = opened.matcher.match, opened.index.lookup
         asked: list[int] = []
 
         async def slowly(asking: Sequence[Asking]) -> list[Matched]:
@@ -118,8 +118,8 @@ async def test_articles_still_on_their_way_are_not_taken_over(
             asked.append(text)
             return await lookup(text, digest, postings)
 
-        monkeypatch.setattr(room.matcher, "match", slowly)
-        monkeypatch.setattr(room.index, "lookup", told)
+        monkeypatch.setattr(opened.matcher, "match", slowly)
+        monkeypatch.setattr(opened.index, "lookup", told)
         (answer,) = await flow.ingest(
             pipeline, collection, [Article("slow", "H", data.prose(random.Random(2), 60), "S")]
         )

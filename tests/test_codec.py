@@ -71,11 +71,11 @@ async def test_a_collection_trains_its_dictionaries_and_other_servers_read_them(
     try:
         for number, (start, stop) in enumerate(((0, 220), (220, 320)), 1):
             await flow.ingest(first, collection, articles[start:stop])
-            room = await first._collections.get(collection)
+            opened = await first._collections.get(collection)
             async with asyncio.timeout(30):
-                while room.index.codec.current < number:  # noqa: ASYNC110 - the sweeper looks by itself
+                while opened.index.codec.current < number:  # noqa: ASYNC110 - the sweeper looks by itself
                     await asyncio.sleep(0.05)
-        assert await room.index.learn_dictionary()
+        assert await opened.index.learn_dictionary()
         await flow.ingest(first, collection, articles[320:])
         second = await flow.open_pipeline(store_url)
         try:

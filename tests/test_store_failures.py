@@ -285,13 +285,13 @@ async def test_articles_whose_writer_died_on_the_way(
     try:
         await flow.ingest(pipeline, collection, articles[:60], 20)
         await flow.settled(pipeline, collection)
-        room = await pipeline._collections.get(collection)
+        opened = await pipeline._collections.get(collection)
 
         async def dies(*_: object, **__: object) -> None:
             raise StoreUnavailable("gone")
 
         with monkeypatch.context() as broken:
-            broken.setattr(room.index, "commit", dies)
+            broken.setattr(opened.index, "commit", dies)
             for start in range(60, 120, 12):
                 with pytest.raises(StoreUnavailable):
                     await pipeline.ingest(collection, articles[start : start + 12])

@@ -82,9 +82,9 @@ async def test_no_word_is_stored(pipeline: Pipeline) -> None:
     assert (stored.article.source, stored.article.url) == ("Gazette", "https://a.example/1")
     assert [(c.agency, c.text, c.start, c.end) for c in stored.credits] == [("Reuters", "", 0, 0)]
     assert stored.words == answer.decision.words_new if answer.decision else False
-    room = await pipeline._collections.get(name)
-    raw = await room.index._store.call("GET", f"{room.index._prefix}a{answer.number}")
-    plain = room.index.codec.decode(raw[raw.index(b"one") + 3 :])
+    opened = await pipeline._collections.get(name)
+    raw = await opened.index._store.call("GET", f"{opened.index._prefix}a{answer.number}")
+    plain = opened.index.codec.decode(raw[raw.index(b"one") + 3 :])
     for word in ("Ferry", "ferry", "aurelia", "harbor", "Valmera"):
         assert word.encode() not in plain
 

@@ -2,7 +2,7 @@
 
 An article becomes normalized text, shingles, a sketch, candidates, verified matches, and a place in a cluster of a
 story. :class:`Pipeline` is what the service calls; it opens collections and keeps one
-:class:`~dedup.live.room.Room` for each.
+:class:`~dedup.live.open_collection.OpenCollection` of each.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import structlog
 
 from dedup.live.batching import Coalescer
 from dedup.live.collections import Collections
+from dedup.live.export import export
 from dedup.live.listing import Listing
 from dedup.live.matching import TextCache
-from dedup.live.reading import export
 from dedup.live.search import Search
 from dedup.live.warmup import warm_up
 from dedup.model import Article, CollectionParameters, Comparison, FindResult, PubStatus
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from dedup.config import Settings
     from dedup.errors import DedupError
+    from dedup.live.reading import CollectionReader
     from dedup.live.turns import Turn
     from dedup.model import (
         Cluster,
@@ -111,13 +112,13 @@ class Pipeline:
     async def _take(
         self, collection: str, articles: Sequence[Article], turn: Turn | None = None
     ) -> list[IngestResult]:
-        room = await self._collections.for_writing(collection)
+        opened = await self._collections.for_writing(collection)
         try:
-            return await room.ingest.ingest(articles, turn)
+            return await opened.ingest.ingest(articles, turn)
         except CollectionGone:
-            await self._collections.leave(room)
-            room = await self._collections.for_writing(collection)
-            return await room.ingest.ingest(articles, turn)
+            await self._collections.leave(opened)
+            opened = await self._collections.for_writing(collection)
+            return await opened.ingest.ingest(articles, turn)
 
     async def ingest_one(self, collection: str, article: Article) -> IngestResult:
         """Ingest one article, together with others that arrive within a few milliseconds."""
@@ -140,10 +141,13 @@ class Pipeline:
         Raises:
             NotFound: there is no such article.
         """
-        room = await self._collections.get(collection)
-        await room.record(article_id)
+        opened = await self._collections.get(collection)
+        await opened.reader.record(article_id)
         gone = Article(id=article_id, pubstatus=PubStatus.CANCELED)
-        return (await room.ingest.ingest([gone]))[0].carriers
+        return (await opened.ingest.ingest([gone]))[0].carriers
+
+    async def _reader(self, collection: str) -> CollectionReader:
+        return (await self._collections.get(collection)).reader
 
     # -- questions -------------------------------------------------------------------------------------
 
@@ -151,67 +155,65 @@ class Pipeline:
         self, collection: str, article: Article, max_matches: int = 50, *, same_story: bool = False
     ) -> FindResult:
         """What an article would match, with ``same_story`` also what tells of the same event; nothing is stored."""
-        search = Search(await self._collections.get(collection), self._pool)
+        search = Search(await self._reader(collection), self._pool)
         return await search.find(article, max_matches, same_story=same_story)
 
     async def compare(self, collection: str, a: Article | str, b: Article | str) -> Comparison:
         """Two articles side by side; a string is the id of a stored one."""
         if isinstance(a, Article) and isinstance(b, Article):
-            room = await self._collections.find(collection)
-            parameters = room.parameters if room is not None else CollectionParameters()
+            opened = await self._collections.find(collection)
+            parameters = opened.parameters if opened is not None else CollectionParameters()
             return Search.compare_given(a, b, parameters)
-        return await Search(await self._collections.get(collection), self._pool).compare(a, b)
+        return await Search(await self._reader(collection), self._pool).compare(a, b)
 
     async def get_article(self, collection: str, article_id: str) -> StoredArticle:
         """A stored article with its decision and place."""
-        room = await self._collections.get(collection)
-        return (await room.articles([await room.record(article_id)]))[0]
+        reader = await self._reader(collection)
+        return (await reader.articles([await reader.record(article_id)]))[0]
 
     async def list_articles(self, collection: str, *, page_size: int, page_token: str) -> Page[StoredArticle]:
         """Articles by arrival."""
-        return await Listing(await self._collections.get(collection)).articles(page_size, page_token)
+        return await Listing(await self._reader(collection)).articles(page_size, page_token)
 
     async def list_matches(
         self, collection: str, *, article_id: str | None, page_size: int, page_token: str
     ) -> Page[Match]:
         """Verified matches of one article, best first, or of the whole collection."""
-        listing = Listing(await self._collections.get(collection))
+        listing = Listing(await self._reader(collection))
         if article_id is not None:
             return await listing.matches_of(article_id, page_size, page_token)
         return await listing.matches(page_size, page_token)
 
     async def get_cluster(self, collection: str, cluster_id: str) -> Cluster:
         """A cluster; an id merged away resolves to the one it went into."""
-        room = await self._collections.get(collection)
-        return (await room.clusters([await room.find_cluster(cluster_id)]))[0]
+        reader = await self._reader(collection)
+        return (await reader.clusters([await reader.find_cluster(cluster_id)]))[0]
 
     async def list_clusters(
         self, collection: str, *, min_size: int, page_size: int, page_token: str
     ) -> Page[Cluster]:
         """Clusters of at least ``min_size`` articles, oldest first; of one article only where they are linked."""
-        return await Listing(await self._collections.get(collection)).clusters(
-            min_size, page_size, page_token
-        )
+        return await Listing(await self._reader(collection)).clusters(min_size, page_size, page_token)
 
     async def list_cluster_articles(
         self, collection: str, cluster_id: str, *, page_size: int, page_token: str
     ) -> Page[StoredArticle]:
         """The articles of a cluster by arrival."""
-        listing = Listing(await self._collections.get(collection))
+        listing = Listing(await self._reader(collection))
         return await listing.cluster_articles(cluster_id, page_size, page_token)
 
     async def get_story(self, collection: str, story_id: str) -> Story:
         """A story; an id merged away resolves to the one it went into."""
-        room = await self._collections.get(collection)
-        return (await room.stories([await room.find_story(story_id)]))[0]
+        reader = await self._reader(collection)
+        return (await reader.stories([await reader.find_story(story_id)]))[0]
 
     async def list_stories(self, collection: str, *, page_size: int, page_token: str) -> Page[Story]:
         """Stories, oldest first."""
-        return await Listing(await self._collections.get(collection)).stories(page_size, page_token)
+        return await Listing(await self._reader(collection)).stories(page_size, page_token)
 
     async def export(self, collection: str) -> AsyncIterator[ExportedArticle | Match]:
         """All articles sorted by id, then all verified matches sorted by their two ids."""
-        async for line in export(await self._collections.get(collection)):
+        async for line in export(await self._reader(collection)):
             yield line
 
     # -- collections -----------------------------------------------------------------------------------

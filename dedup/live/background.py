@@ -25,14 +25,20 @@ class Background:
     """Calls ``work`` whenever it is woken; ``work`` says for how many seconds to rest before the next call.
 
     None means until somebody wakes it. A failure of one call is logged and the loop goes on, so that one
-    component that fails does not hold up the others.
+    component that fails does not hold up the others. Whoever has the event ``wake`` can wake it too.
     """
 
-    def __init__(self, name: str, collection: str, work: Callable[[], Awaitable[float | None]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        collection: str,
+        work: Callable[[], Awaitable[float | None]],
+        wake: asyncio.Event | None = None,
+    ) -> None:
         self._name = name
         self._collection = collection
         self._work = work
-        self._wake = asyncio.Event()
+        self._wake = wake or asyncio.Event()
         self._stopped = False
         self._task: asyncio.Task[None] | None = None
 

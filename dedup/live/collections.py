@@ -8,17 +8,12 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from dedup.core.clustering import SettlingRules
 from dedup.core.parameters import check_parameters
 from dedup.errors import AlreadyExists, InvalidArgument, NotFound, ParametersMismatch, Reason
-from dedup.live.ingest import Ingest
 from dedup.live.listing import bad_token
-from dedup.live.matching import Matcher, TextCache
-from dedup.live.room import Room
-from dedup.live.settling import Settler
-from dedup.live.sweeping import Sweeper
+from dedup.live.matching import TextCache
+from dedup.live.open_collection import OpenCollection
 from dedup.model import CollectionParameters, CollectionStatus, Page
-from dedup.store.redis_index import RedisIndex
 from dedup.store.registry import Registry, fingerprint
 
 if TYPE_CHECKING:
@@ -39,7 +34,7 @@ class Collections:
         self._settings = settings
         self._pool = pool
         self._cache = cache
-        self._rooms: dict[str, Room] = {}
+        self._opened: dict[str, OpenCollection] = {}
         self._opening = asyncio.Lock()
 
     async def open_all(self) -> None:
@@ -51,34 +46,34 @@ class Collections:
         for name in await self._registry.names():
             await self.get(name)
 
-    async def find(self, name: str) -> Room | None:
+    async def find(self, name: str) -> OpenCollection | None:
         """An open collection, or None where it does not exist."""
-        room = self._rooms.get(name)
-        if room is not None:
-            return room
+        opened = self._opened.get(name)
+        if opened is not None:
+            return opened
         async with self._opening:
-            if name in self._rooms:
-                return self._rooms[name]
+            if name in self._opened:
+                return self._opened[name]
             if not await self._registry.has(name):
                 return None
             return await self._open(name)
 
-    async def get(self, name: str) -> Room:
+    async def get(self, name: str) -> OpenCollection:
         """An open collection; raises NotFound where it does not exist."""
-        room = await self.find(name)
-        if room is None:
+        opened = await self.find(name)
+        if opened is None:
             message = f"there is no collection {name!r}"
             raise NotFound(message, Reason.COLLECTION_NOT_FOUND, collection=name)
-        return room
+        return opened
 
-    async def for_writing(self, name: str) -> Room:
+    async def for_writing(self, name: str) -> OpenCollection:
         """An open collection, created with default parameters where it does not exist."""
-        room = self._rooms.get(name) or await self.find(name)
-        if room is None:
+        opened = self._opened.get(name) or await self.find(name)
+        if opened is None:
             with contextlib.suppress(AlreadyExists):  # another writer was first
                 await self.create(name, CollectionParameters())
-            room = await self.get(name)
-        return room
+            opened = await self.get(name)
+        return opened
 
     async def create(self, name: str, parameters: CollectionParameters) -> None:
         """Create a collection; raises AlreadyExists or InvalidArgument."""
@@ -90,7 +85,7 @@ class Collections:
             message = f"collection {name!r} exists"
             raise AlreadyExists(message, Reason.COLLECTION_EXISTS, collection=name)
 
-    async def _open(self, name: str) -> Room:
+    async def _open(self, name: str) -> OpenCollection:
         registered = await self._registry.read(name)
         parameters, stored = registered.parameters, registered.fingerprint
         if stored != fingerprint(parameters):
@@ -101,40 +96,25 @@ class Collections:
             raise ParametersMismatch(
                 message, collection=name, stored=stored, computed=fingerprint(parameters)
             )
-        index = RedisIndex(self._store, name, parameters.landmarks)
-        matcher = Matcher(index, parameters, self._cache, self._pool)
-        room = Room(name, parameters, index, matcher)
-        room.settler = Settler(index, SettlingRules(story_span=parameters.story_span_days * 86400.0))
-        room.ingest = Ingest(
-            room,
-            self._pool,
-            max_matches=self._settings.max_matches,
-            settle_seconds=self._settings.settle_wait_milliseconds / 1000,
-        )
-        room.sweeper = Sweeper(
-            index,
+        opened = OpenCollection.open(
+            name,
             parameters,
-            matcher,
-            self._settings.recovery_seconds,
-            room.ingest.finish,
-            room.settler.wake,
-            lambda: room.ingest.running > 0,
+            store=self._store,
+            settings=self._settings,
+            cache=self._cache,
+            pool=self._pool,
         )
-        room.settler.start()
-        room.sweeper.start()
-        room.settler.wake()
-        room.sweeper.wake()
-        self._rooms[name] = room
-        return room
+        self._opened[name] = opened
+        return opened
 
     async def status(self, name: str) -> CollectionStatus:
         """A collection with its counters; raises NotFound."""
-        room = await self.get(name)
+        opened = await self.get(name)
         registered = await self._registry.read(name)
-        counts = await room.index.counts()
+        counts = await opened.index.counts()
         return CollectionStatus(
             name=name,
-            parameters=room.parameters,
+            parameters=opened.parameters,
             fingerprint=registered.fingerprint,
             articles=counts["articles"],
             texts=counts["texts"],
@@ -157,22 +137,20 @@ class Collections:
                 items.append(await self.status(name))
         return Page(tuple(items), names[page_size - 1] if len(names) > page_size else "")
 
-    async def leave(self, room: Room) -> None:
+    async def leave(self, opened: OpenCollection) -> None:
         """Close a collection that is no longer in the store, so that it is looked for anew."""
-        if self._rooms.get(room.name) is room:
-            del self._rooms[room.name]
-        await room.settler.stop()
-        await room.sweeper.stop()
+        if self._opened.get(opened.name) is opened:
+            del self._opened[opened.name]
+        await opened.stop()
 
     async def delete(self, name: str) -> None:
         """Remove a collection and all its keys; raises NotFound."""
-        room = await self.get(name)
+        opened = await self.get(name)
         await self._registry.remove(name)
-        await self.leave(room)
+        await self.leave(opened)
         await self._registry.purge(name)
 
     async def close(self) -> None:
         """Stop all background work."""
-        for room in self._rooms.values():
-            await room.settler.stop()
-            await room.sweeper.stop()
+        for opened in self._opened.values():
+            await opened.stop()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,15 +17,14 @@ import msgspec
 from dedup.core.decision import Earlier, against_equal, decide, earliest, first_of_each, meet, weigh
 from dedup.core.verify_pair import rank
 from dedup.live.arrivals import of_record, prepare_batch
-from dedup.live.matching import Asking, Matched, ready_text
+from dedup.live.batch import Batch, Item, commit_of, item_of
+from dedup.live.matching import Asking, ready_text
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
 from dedup.store.packing import Stored, TextCommit, posting_bytes
 from dedup.store.records import (
     decode_decision,
-    decode_head,
     encode_decision,
-    pack_number,
     source_hash,
     state_of_one,
 )
@@ -38,8 +36,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dedup.core.prepare import Prepared
-    from dedup.live.room import Room
+    from dedup.live.reading import CollectionReader
+    from dedup.live.settling import Settler
     from dedup.live.turns import Turn
     from dedup.model import Cluster, Match
     from dedup.store.records import TextState
@@ -51,44 +49,27 @@ _OUTCOMES = {
     "stale": Outcome.STALE_VERSION,
     "canceled": Outcome.CANCELED,
 }
-_NOTHING = (0, 0, 0.0, 0, 0, 0, 0)
-
-
-@dataclass(slots=True)
-class Item:
-    """One article on its way; ``carrier`` is what it is in the list of its text."""
-
-    prepared: Prepared
-    stored: Stored
-    carrier: bytes
-    decided: bool = False
-    decision: Decision | None = None
-    raw_decision: tuple[int, int, float, int, int, int, int] = _NOTHING
-    arrival: float = 0.0
-    matched: Matched | None = None
-    late: bool = False  # its writer died between the two scripts
-
-    @property
-    def article(self) -> Article:
-        """The article as received."""
-        return self.prepared.article
-
-
-@dataclass(slots=True)
-class Batch:
-    """Articles recorded together."""
-
-    items: list[Item]
-    matched: dict[int, Matched] = field(default_factory=dict)
-    states: dict[int, TextState] = field(default_factory=dict)
 
 
 class Ingest:
     """Takes batches of articles into one collection."""
 
-    def __init__(self, room: Room, pool: Executor, *, max_matches: int, settle_seconds: float) -> None:
-        self._room = room
-        self._index = room.index
+    def __init__(
+        self,
+        reader: CollectionReader,
+        settler: Settler,
+        queued: asyncio.Event,
+        pool: Executor,
+        *,
+        max_matches: int,
+        settle_seconds: float,
+    ) -> None:
+        self._reader = reader
+        self._settler = settler
+        self._queued = queued  # wakes the sweeper
+        self._index = reader.index
+        self._matcher = reader.matcher
+        self._parameters = reader.parameters
         self._pool = pool
         self._max_matches = max_matches
         self._settle_seconds = settle_seconds
@@ -107,7 +88,7 @@ class Ingest:
         now = time.time()
         loop = asyncio.get_running_loop()
         ready = await loop.run_in_executor(
-            self._pool, prepare_batch, articles, self._room.parameters, self._index.codec, now
+            self._pool, prepare_batch, articles, self._parameters, self._index.codec, now
         )
         if turn is not None:
             await turn.wait()
@@ -115,8 +96,8 @@ class Ingest:
             stored = await self._index.ingest([a for _, a in ready], now)
         if turn is not None:
             turn.passed()
-        self._room.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})
-        batch = Batch([_item(p, s, a.carrier) for (p, a), s in zip(ready, stored, strict=True)])
+        self._reader.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})
+        batch = Batch([item_of(p, s, a.carrier) for (p, a), s in zip(ready, stored, strict=True)])
         numbers = Counter(s.number for s in stored)
         self._on_the_way += numbers
         try:
@@ -144,7 +125,7 @@ class Ingest:
         for record in alive:
             if record.article is None:
                 continue
-            ready = of_record(record, record.article, self._room.parameters)
+            ready = of_record(record, record.article, self._parameters)
             if ready.sketch is None:
                 continue
             sequence, lists = await self._index.lookup(
@@ -167,7 +148,7 @@ class Ingest:
     async def _match(self, batch: Batch) -> None:
         asking = [self._asking(i, i.stored.lists) for i in batch.items if i.stored.new_text]
         if asking:
-            for matched in await self._room.matcher.match(asking):
+            for matched in await self._matcher.match(asking):
                 batch.matched[matched.asking.text] = matched
         await self._read_states(batch)
         alone = [i for i in batch.items if self._undecided(i) and not self._is_known(batch, i)]
@@ -193,7 +174,7 @@ class Ingest:
         _, lists = await self._index.lookup(
             item.stored.text, item.prepared.digest, posting_bytes(item.prepared.sketch.postings)
         )
-        matched = (await self._room.matcher.match([self._asking(item, lists)]))[0]
+        matched = (await self._matcher.match([self._asking(item, lists)]))[0]
         batch.matched[item.stored.text] = matched
 
     def _asking(self, item: Item, lists: NDArray[np.uint32]) -> Asking:
@@ -230,13 +211,13 @@ class Ingest:
         for item in batch.items:
             matched = batch.matched.get(item.stored.text)
             if item.late and matched is not None:
-                touched |= {item.stored.text} | self._room.matcher.surrounded_by(matched)
+                touched |= {item.stored.text} | self._matcher.surrounded_by(matched)
             if not item.stored.new_text or matched is None:
                 continue
             item.matched = matched
-            commits.append(_to_commit(item.stored, matched))
+            commits.append(commit_of(item.stored, matched))
             if matched.changed:
-                touched |= await self._room.matcher.touched_by(matched)
+                touched |= await self._matcher.touched_by(matched)
         decisions = await self._decide_all(batch)
         if not (commits or touched or decisions):
             return
@@ -247,14 +228,14 @@ class Ingest:
                 await self._read_decision(item)
         self._keep(batch, commits, refused)
         if refused or touched:
-            self._room.sweeper.wake()
+            self._queued.set()
 
     def _keep(self, batch: Batch, commits: Sequence[TextCommit], refused: set[int]) -> None:
         """Keep the texts that came, as the store has them now: storing furniture moved the revision on."""
         for c in commits:
             if c.text not in refused:
                 moved = 1 if c.furniture else 0
-                self._room.matcher.keep(c.text, c.revision + moved, batch.matched[c.text].own)
+                self._matcher.keep(c.text, c.revision + moved, batch.matched[c.text].own)
 
     async def _decide_all(self, batch: Batch) -> list[tuple[int, bytes]]:
         """The decisions to store, by article number; empty for articles that only cease to be pending."""
@@ -277,7 +258,7 @@ class Ingest:
         record = (await self._index.records([item.stored.number])).get(item.stored.number)
         if record is not None and record.decided:
             item.raw_decision = record.decision
-            item.decision = await self._room.decision(record)
+            item.decision = await self._reader.decision(record)
 
     async def _decide(self, batch: Batch, item: Item) -> bytes:
         number, text = item.stored.number, item.stored.text
@@ -295,7 +276,7 @@ class Ingest:
         else:
             counts = (0, 0, 0, item.prepared.words)
         decision, copied = decide(source, earlier, counts)
-        names = await self._room.names([copied])
+        names = await self._reader.names([copied])
         item.decision = Decision(
             decision.kind,
             names.get(copied, ""),
@@ -310,8 +291,8 @@ class Ingest:
     async def _exact(self, item: Item, state: TextState) -> tuple[float, tuple[int, int, int, int]]:
         """The article's share of words, and their counts, in an earlier article with the same body."""
         p = item.prepared
-        own = ready_text(p.tokens, p.digest, state.furniture, p.sketch, self._room.parameters)
-        return against_equal(own, (await self._room.matcher.texts([state])).get(state.node.text))
+        own = ready_text(p.tokens, p.digest, state.furniture, p.sketch, self._parameters)
+        return against_equal(own, (await self._matcher.texts([state])).get(state.node.text))
 
     # -- answers -------------------------------------------------------------------------------------
 
@@ -321,7 +302,7 @@ class Ingest:
             stored = item.stored
             if stored.outcome in ("canceled", "replaced"):
                 moving |= {stored.text, stored.previous} - {0}
-                self._room.sweeper.wake()
+                self._queued.set()
             elif stored.outcome == "created" and stored.text:
                 matched = batch.matched.get(stored.text)
                 if not stored.new_text or (matched is not None and matched.found):
@@ -329,7 +310,7 @@ class Ingest:
         if not moving:
             return []
         with stage("settle_wait"):
-            return await self._room.settler.settled(moving, self._settle_seconds)
+            return await self._settler.settled(moving, self._settle_seconds)
 
     async def _answers(self, batch: Batch, changes: list[ClusterChange] | None) -> list[IngestResult]:
         texts = Counter(
@@ -343,10 +324,10 @@ class Ingest:
             and i.matched is not None
             and not i.matched.found
         }
-        placement = await self._room.placement(texts.keys() - alone.keys())
+        placement = await self._reader.placement(texts.keys() - alone.keys())
         placement.states.update(alone)
         alive = [t for t in sorted(texts) if t in placement.states and not placement.states[t].dead]
-        views = await self._room.clusters(
+        views = await self._reader.clusters(
             [placement.cluster(t) for t in alive], placement.states, settled=changes is not None
         )
         by_text = dict(zip(alive, views, strict=True))
@@ -362,7 +343,7 @@ class Ingest:
             outcome = Outcome.NOT_COMPARABLE
         cluster = views.get(stored.text) if outcome != Outcome.CANCELED else None
         if item.decision is None and item.decided:
-            names = await self._room.names([item.raw_decision[1]])
+            names = await self._reader.names([item.raw_decision[1]])
             item.decision = decode_decision(item.raw_decision, names.get(item.raw_decision[1], ""))
         matches, total = await self._matches(batch, item, outcome)
         carriers: tuple[str, ...] = ()
@@ -398,14 +379,12 @@ class Ingest:
                 for v in item.matched.found
             ]
             best = sorted(found, key=rank)[: self._max_matches]
-            made = await self._room.to_matches(item.matched.own, item.article.id, best)
+            made = await self._reader.to_matches(item.matched.own, item.article.id, best)
             return list(made), len(found)
         state = batch.states.get(stored.text)
         p = item.prepared
-        own = ready_text(
-            p.tokens, p.digest, state.furniture if state else b"", p.sketch, self._room.parameters
-        )
-        matches, total = await self._room.matches(
+        own = ready_text(p.tokens, p.digest, state.furniture if state else b"", p.sketch, self._parameters)
+        matches, total = await self._reader.matches(
             own, stored.text, (stored.number, item.article.id), self._max_matches
         )
         return list(matches), total
@@ -415,28 +394,10 @@ class Ingest:
         if not stored.text:
             return ()
         copies = [e for e in stored.edges if e.kind in COPY_KINDS]
-        order = [stored.text, *await self._room.in_order(stored.text, copies)]
+        order = [stored.text, *await self._reader.in_order(stored.text, copies)]
         states = await self._index.texts(order, carriers=True)
         numbers = [
             c.number for t in order if t in states and not states[t].dead for c in states[t].node.carriers
         ]
-        names = await self._room.names(numbers)
+        names = await self._reader.names(numbers)
         return tuple(names[n] for n in numbers if n in names and n != stored.number)
-
-
-def _to_commit(stored: Stored, matched: Matched) -> TextCommit:
-    return TextCommit(
-        text=stored.text,
-        revision=stored.revision,
-        sequence=stored.sequence,
-        replace=False,
-        recheck="",
-        furniture=matched.furniture or None,
-        placement=b"",
-        edges=matched.edges(),
-    )
-
-
-def _item(prepared: Prepared, stored: Stored, carrier: bytes) -> Item:
-    decided, decision, arrival = decode_head(stored.head)
-    return Item(prepared, stored, pack_number(stored.number) + carrier, decided, None, decision, arrival)

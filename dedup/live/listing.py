@@ -12,7 +12,7 @@ from dedup.live.matching import ready_text
 from dedup.model import Cluster, Match, MatchKind, Page, StoredArticle, Story
 
 if TYPE_CHECKING:
-    from dedup.live.room import Room
+    from dedup.live.reading import CollectionReader
     from dedup.store.records import ArticleRecord
 
 _SCAN = 500
@@ -40,9 +40,9 @@ def _pair(token: str) -> tuple[int, int]:
 class Listing:
     """Lists what one collection holds."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._index = room.index
+    def __init__(self, reader: CollectionReader) -> None:
+        self._reader = reader
+        self._index = reader.index
 
     async def articles(self, page_size: int, page_token: str) -> Page[StoredArticle]:
         """Articles by arrival number."""
@@ -58,18 +58,18 @@ class Listing:
                         break
             after = found[-1].number if len(found) == page_size else after + step
         token = str(after) if after < last else ""
-        return Page(tuple(await self._room.articles(found)), token)
+        return Page(tuple(await self._reader.articles(found)), token)
 
     async def cluster_articles(self, cluster_id: str, page_size: int, page_token: str) -> Page[StoredArticle]:
         """Articles of a cluster by arrival number."""
         after = _position(page_token)
-        number, record = await self._room.find_cluster(cluster_id)
+        number, record = await self._reader.find_cluster(cluster_id)
         texts = record.texts if record is not None else [number]
         states = await self._index.texts(texts, carriers=True)
         numbers = sorted(c.number for s in states.values() if not s.dead for c in s.node.carriers)
         wanted = [n for n in numbers if n > after][:page_size]
         records = await self._index.records(wanted)
-        shown = await self._room.articles([records[n] for n in wanted if n in records])
+        shown = await self._reader.articles([records[n] for n in wanted if n in records])
         more = bool(wanted) and wanted[-1] < numbers[-1]
         return Page(tuple(shown), str(wanted[-1]) if more else "", len(numbers))
 
@@ -88,15 +88,15 @@ class Listing:
                     if len(found) == page_size:
                         break
             if len(numbers) < _SCAN and len(found) < page_size:
-                return Page(tuple(await self._room.clusters(found)), "")
+                return Page(tuple(await self._reader.clusters(found)), "")
         more = await self._index.summaries.cluster_numbers(after, 1)
-        return Page(tuple(await self._room.clusters(found)), str(after) if more else "")
+        return Page(tuple(await self._reader.clusters(found)), str(after) if more else "")
 
     async def stories(self, page_size: int, page_token: str) -> Page[Story]:
         """Stories by number."""
         numbers = await self._index.summaries.story_numbers(_position(page_token), page_size + 1)
         records = await self._index.summaries.stories(numbers[:page_size])
-        shown = await self._room.stories([(n, records[n]) for n in numbers[:page_size] if n in records])
+        shown = await self._reader.stories([(n, records[n]) for n in numbers[:page_size] if n in records])
         return Page(tuple(shown), str(numbers[page_size - 1]) if len(numbers) > page_size else "")
 
     async def matches_of(self, article_id: str, page_size: int, page_token: str) -> Page[Match]:
@@ -105,22 +105,22 @@ class Listing:
         Only what a page shows is measured; on the article's own words, so that offsets point into it.
         """
         start = _position(page_token)
-        record = await self._room.record(article_id)
+        record = await self._reader.record(article_id)
         state = (await self._index.texts([record.text], carriers=True)).get(record.text)
         if record.article is None or state is None:
             return Page(())
-        ready = prepare(record.article, self._room.parameters)
-        own = ready_text(ready.tokens, ready.digest, state.furniture, ready.sketch, self._room.parameters)
+        ready = prepare(record.article, self._reader.parameters)
+        own = ready_text(ready.tokens, ready.digest, state.furniture, ready.sketch, self._reader.parameters)
         equal = int(any(c.number != record.number for c in state.node.carriers))
-        others = await self._room.others(record.text)
+        others = await self._reader.others(record.text)
         total = equal + len(others)
         found: list[Match] = []
         if equal and start == 0:
-            exact, _ = await self._room.matches(own, record.text, (record.number, article_id), 1)
+            exact, _ = await self._reader.matches(own, record.text, (record.number, article_id), 1)
             found, start = list(exact), 1
         while start < total and len(found) < page_size:
             wanted = others[start - equal : start - equal + page_size - len(found)]
-            found += await self._room.measured(own, article_id, wanted, as_given=True)
+            found += await self._reader.measured(own, article_id, wanted, as_given=True)
             start += len(wanted)
         return Page(tuple(found), str(start) if start < total else "", total)
 
@@ -131,7 +131,7 @@ class Listing:
         while True:
             wanted = page_size - len(found)
             pairs = await self._pairs(after, wanted + 1)
-            found += await verified_pairs(self._room, pairs[:wanted])
+            found += await verified_pairs(self._reader, pairs[:wanted])
             if len(pairs) <= wanted:
                 return Page(tuple(found), "")
             after = pairs[wanted - 1]
@@ -153,18 +153,18 @@ class Listing:
         return found[:limit]
 
 
-async def verified_pairs(room: Room, pairs: list[tuple[int, int]]) -> list[Match]:
+async def verified_pairs(reader: CollectionReader, pairs: list[tuple[int, int]]) -> list[Match]:
     """Matches of pairs of texts, measured anew, the article with the smaller id first."""
     if not pairs:
         return []
-    states = await room.index.texts(sorted({t for pair in pairs for t in pair}))
-    texts = await room.matcher.texts([s for s in states.values() if not s.dead])
+    states = await reader.index.texts(sorted({t for pair in pairs for t in pair}))
+    texts = await reader.matcher.texts([s for s in states.values() if not s.dead])
     out = []
     for x, y in pairs:
         if x not in texts or y not in texts:
             continue
         a, b = sorted((x, y), key=lambda t: states[t].id.encode())
-        found = verify_pair(states[a].id, texts[a], states[b], texts[b], room.parameters.rules)
+        found = verify_pair(states[a].id, texts[a], states[b], texts[b], reader.parameters.rules)
         if found.evidence.kind is not None and found.evidence.kind != MatchKind.EXACT:
-            out += await room.to_matches(texts[a], states[a].id, [found])
+            out += await reader.to_matches(texts[a], states[a].id, [found])
     return out

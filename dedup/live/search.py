@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from dedup.core.prepare import Prepared
     from dedup.live.matching import Matched
-    from dedup.live.room import Room
+    from dedup.live.reading import CollectionReader
     from dedup.model import Match, Rules
     from dedup.store.records import TextState
 
@@ -48,8 +48,8 @@ _DAY: Final = 86400.0
 class Search:
     """Answers questions about one collection."""
 
-    def __init__(self, room: Room, pool: Executor) -> None:
-        self._room = room
+    def __init__(self, reader: CollectionReader, pool: Executor) -> None:
+        self._reader = reader
         self._pool = pool
 
     async def find(self, article: Article, limit: int, *, same_story: bool = False) -> FindResult:
@@ -60,11 +60,11 @@ class Search:
         Raises:
             InvalidArgument: the collection was not made for ``same_story``.
         """
-        if same_story and not self._room.parameters.same_story:
+        if same_story and not self._reader.parameters.same_story:
             message = "same_story needs a collection that was made with same_story"
             raise InvalidArgument(message, field="same_story")
         loop = asyncio.get_running_loop()
-        ready = await loop.run_in_executor(self._pool, prepare, article, self._room.parameters)
+        ready = await loop.run_in_executor(self._pool, prepare, article, self._reader.parameters)
         if ready.sketch is None:
             return FindResult(False, (), 0, False, ready.credits, None)
         found = await self._find(ready, limit)
@@ -80,10 +80,10 @@ class Search:
         if sketch is None:
             message = "an article that is not comparable has no postings"
             raise ValueError(message)
-        text = await self._room.index.text_of_digest(ready.digest)
+        text = await self._reader.index.text_of_digest(ready.digest)
         if text:
             return await self._find_equal(ready, text, limit)
-        _, lists = await self._room.index.lookup(_UNSTORED, ready.digest, posting_bytes(sketch.postings))
+        _, lists = await self._reader.index.lookup(_UNSTORED, ready.digest, posting_bytes(sketch.postings))
         asking = Asking(
             _UNSTORED,
             article.id,
@@ -94,17 +94,17 @@ class Search:
             sketch,
             lists,
         )
-        matched = (await self._room.matcher.match([asking]))[0]
+        matched = (await self._reader.matcher.match([asking]))[0]
         return await self._answer(ready, matched, limit)
 
     async def _tellers(self, ready: Prepared) -> list[Match]:
         """Articles of the same event that share nothing that counts as a match, most similar first."""
-        article, days = ready.article, self._room.parameters.story_span_days
+        article, days = ready.article, self._reader.parameters.story_span_days
         published = article.published if article.published is not None else time.time()
         span = span_of(published, days)
         postings = fields(ready.pairs, span - 1, span, span + 1)
-        texts = await self._room.index.tellers(postings, LEAST_SHARED, MOST_CANDIDATES)
-        states = await self._room.index.texts(texts, carriers=True)
+        texts = await self._reader.index.tellers(postings, LEAST_SHARED, MOST_CANDIDATES)
+        states = await self._reader.index.texts(texts, carriers=True)
         near = [
             state
             for state in states.values()
@@ -112,30 +112,30 @@ class Search:
             and state.id != article.id
             and abs(state.node.carriers[0].published - published) <= max(1, days) * _DAY
         ]
-        others = await self._room.matcher.texts(near)
+        others = await self._reader.matcher.texts(near)
         loop = asyncio.get_running_loop()
         told, similarities = await loop.run_in_executor(
-            self._pool, _told, ready, near, others, self._room.parameters
+            self._pool, _told, ready, near, others, self._reader.parameters
         )
-        own = _own(ready, self._room.parameters)
-        matches = await self._room.to_matches(own, article.id, told)
+        own = _own(ready, self._reader.parameters)
+        matches = await self._reader.to_matches(own, article.id, told)
         alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
         return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
 
     async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
-        state = (await self._room.index.texts([text], carriers=True)).get(text)
+        state = (await self._reader.index.texts([text], carriers=True)).get(text)
         furniture = state.furniture if state is not None else b""
-        own = ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters)
-        number = (await self._room.index.numbers([ready.article.id]))[0] if ready.article.id else 0
-        matches, total = await self._room.matches(own, text, (number, ready.article.id), limit)
+        own = ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._reader.parameters)
+        number = (await self._reader.index.numbers([ready.article.id]))[0] if ready.article.id else 0
+        matches, total = await self._reader.matches(own, text, (number, ready.article.id), limit)
         earlier: list[Earlier] = []
         share, counts = 0.0, (0, 0, 0, ready.words)
         if state is not None:
-            share, counts = against_equal(own, (await self._room.matcher.texts([state])).get(text))
+            share, counts = against_equal(own, (await self._reader.matcher.texts([state])).get(text))
             carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
             earlier = [Earlier(c, MatchKind.EXACT, share, 1.0) for c in carriers]
         decision, copied = decide(source_hash(ready.article), earlier, counts)
-        names = await self._room.names([copied])
+        names = await self._reader.names([copied])
         return FindResult(
             True,
             tuple(matches),
@@ -146,12 +146,12 @@ class Search:
         )
 
     async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
-        states = await self._room.index.texts([v.other.node.text for v in matched.found], carriers=True)
+        states = await self._reader.index.texts([v.other.node.text for v in matched.found], carriers=True)
         source = source_hash(ready.article)
         earlier, counts = weigh(matched.own, source, meet(matched.found, states, _UNSTORED, source))
         decision, copied = decide(source, earlier, counts)
-        names = await self._room.names([copied])
-        matches = await self._room.to_matches(
+        names = await self._reader.names([copied])
+        matches = await self._reader.to_matches(
             matched.own,
             ready.article.id,
             [
@@ -174,20 +174,20 @@ class Search:
         """Two articles, stored ones by id, with the furniture that is known of stored ones left out."""
         first, own = await self._load(a)
         second, other = await self._load(b)
-        return _comparison(first, own, second, other, self._room.parameters.rules)
+        return _comparison(first, own, second, other, self._reader.parameters.rules)
 
     async def _load(self, given: Article | str) -> tuple[Article, ComparableText]:
         if isinstance(given, Article):
-            return given, _given(given, self._room.parameters)
-        record = await self._room.record(given)
+            return given, _given(given, self._reader.parameters)
+        record = await self._reader.record(given)
         if record.article is None:
             message = f"article {given!r} was removed meanwhile"
             raise DedupError(message)
-        state = (await self._room.index.texts([record.text])).get(record.text) if record.text else None
-        ready = of_record(record, record.article, self._room.parameters)
+        state = (await self._reader.index.texts([record.text])).get(record.text) if record.text else None
+        ready = of_record(record, record.article, self._reader.parameters)
         furniture = state.furniture if state is not None else b""
         return record.article, ready_text(
-            ready.tokens, ready.digest, furniture, ready.sketch, self._room.parameters
+            ready.tokens, ready.digest, furniture, ready.sketch, self._reader.parameters
         )
 
     @staticmethod

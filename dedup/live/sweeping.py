@@ -67,6 +67,7 @@ class Sweeper:
 
     def __init__(
         self,
+        *,
         index: RedisIndex,
         parameters: CollectionParameters,
         matcher: Matcher,
@@ -74,6 +75,7 @@ class Sweeper:
         finish: Callable[[list[int]], Awaitable[bool]],
         wake_settler: Callable[[], None],
         busy: Callable[[], bool],
+        queued: asyncio.Event,
     ) -> None:
         self._index = index
         self._parameters = parameters
@@ -84,7 +86,7 @@ class Sweeper:
         self._ingesting = busy
         self._next_shrink = 0.0
         self._next_lesson = 0.0
-        self._loop = Background("sweeping", index.collection, self._work)
+        self._loop = Background("sweeping", index.collection, self._work, queued)
 
     def start(self) -> None:
         """Sweep in the background until :meth:`stop`."""

@@ -1,0 +1,66 @@
+"""Articles that are recorded together, each with what becomes known of it on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dedup.store.packing import Stored, TextCommit
+from dedup.store.records import decode_head, pack_number
+
+if TYPE_CHECKING:
+    from dedup.core.prepare import Prepared
+    from dedup.live.matching import Matched
+    from dedup.model import Article, Decision
+    from dedup.store.records import TextState
+
+_NOTHING = (0, 0, 0.0, 0, 0, 0, 0)
+
+
+@dataclass(slots=True)
+class Item:
+    """One article on its way; ``carrier`` is what it is in the list of its text."""
+
+    prepared: Prepared
+    stored: Stored
+    carrier: bytes
+    decided: bool = False
+    decision: Decision | None = None
+    raw_decision: tuple[int, int, float, int, int, int, int] = _NOTHING
+    arrival: float = 0.0
+    matched: Matched | None = None
+    late: bool = False  # its writer died between the two scripts
+
+    @property
+    def article(self) -> Article:
+        """The article as received."""
+        return self.prepared.article
+
+
+@dataclass(slots=True)
+class Batch:
+    """Articles recorded together."""
+
+    items: list[Item]
+    matched: dict[int, Matched] = field(default_factory=dict)
+    states: dict[int, TextState] = field(default_factory=dict)
+
+
+def commit_of(stored: Stored, matched: Matched) -> TextCommit:
+    """What is written of a text that has just come."""
+    return TextCommit(
+        text=stored.text,
+        revision=stored.revision,
+        sequence=stored.sequence,
+        replace=False,
+        recheck="",
+        furniture=matched.furniture or None,
+        placement=b"",
+        edges=matched.edges(),
+    )
+
+
+def item_of(prepared: Prepared, stored: Stored, carrier: bytes) -> Item:
+    """An article that has just been recorded."""
+    decided, decision, arrival = decode_head(stored.head)
+    return Item(prepared, stored, pack_number(stored.number) + carrier, decided, None, decision, arrival)
