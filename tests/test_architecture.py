@@ -153,6 +153,36 @@ def test_functions_stay_small() -> None:
     assert long == {}
 
 
+def fields_of(node: ast.ClassDef) -> list[str]:
+    """The fields of a class of values, none of another class."""
+    made_of = [ast.unparse(base) for base in node.bases] + [ast.unparse(d) for d in node.decorator_list]
+    if not any(re.search(r"\b(Struct|NamedTuple|dataclass)\b", each) for each in made_of):
+        return []
+    return [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+
+
+def test_values_are_built_by_keyword() -> None:
+    """A value of more than three fields names each where it is made; only a row read off an array is spread."""
+    trees = {name: ast.parse(path.read_text()) for name, path in modules()}
+    large = {
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and len(fields_of(node)) > 3
+    }
+    assert {"Article", "Match", "Carrier", "Prepared"} <= large
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in large
+        and node.args
+        and not any(isinstance(each, ast.Starred) for each in node.args)
+    ]
+    assert wrong == []
+
+
 PINNED = re.compile(r"([a-z0-9.-]+)==(\S+)(?: ; (.+?))?((?:\s+--hash=sha256:[0-9a-f]{64})+)$")
 
 

@@ -82,7 +82,7 @@ def run(
         connect(service.target) as client,
     ):
         started()
-        demo = _Demo(output(), client, families)
+        demo = _Demo(console=output(), client=client, families=families)
         demo.arrivals()
         demo.redelivery()
         demo.correction()

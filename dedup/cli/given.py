@@ -30,7 +30,7 @@ def read_given(path: str, settings: Settings) -> Iterator[Line]:
         if path.endswith(_JSON_LINES) or stream.peek(1).startswith((b"{", b"\xef\xbb\xbf{")):
             yield from read_jsonl(stream, name, rules)
         else:
-            yield Line(name, 1, b"", read_text(stream, name, rules))
+            yield Line(file=name, number=1, raw=b"", outcome=read_text(stream, name, rules))
 
 
 def article_or_id(given: str, settings: Settings) -> Article | str:

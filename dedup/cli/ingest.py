@@ -83,7 +83,7 @@ def run(
     total = _check_files(files)
     with ExitStack() as stack:
         ingestion = _Ingestion(
-            settings,
+            settings=settings,
             rejects=stack.enter_context(_written(rejects)) if rejects else None,
             results=stack.enter_context(_written(results)) if results else None,
         )

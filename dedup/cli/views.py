@@ -67,10 +67,16 @@ class SideBySide:
         passages = match.passages if match is not None else self.comparison.passages
         numbered = list(enumerate(sorted(passages, key=lambda passage: passage.start), 1))
         sides = (
-            (self.comparison.article.text, [_Span(n, p.start, p.end, is_quoted(p)) for n, p in numbered]),
+            (
+                self.comparison.article.text,
+                [_Span(number=n, start=p.start, end=p.end, quoted=is_quoted(p)) for n, p in numbered],
+            ),
             (
                 self.comparison.other.text,
-                [_Span(n, p.other_start, p.other_end, is_quoted(p)) for n, p in numbered],
+                [
+                    _Span(number=n, start=p.other_start, end=p.other_end, quoted=is_quoted(p))
+                    for n, p in numbered
+                ],
             ),
         )
         table = Table.grid(expand=True)

@@ -59,7 +59,14 @@ def article(message: article_pb2.Article) -> model.Article:
 
 def _passages(messages: Iterable[article_pb2.Passage]) -> tuple[model.Passage, ...]:
     return tuple(
-        model.Passage(each.start, each.end, each.other_start, each.other_end, each.words, each.quoted)
+        model.Passage(
+            start=each.start,
+            end=each.end,
+            other_start=each.other_start,
+            other_end=each.other_end,
+            words=each.words,
+            quoted=each.quoted,
+        )
         for each in messages
     )
 

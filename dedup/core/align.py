@@ -51,7 +51,18 @@ class Alignment(msgspec.Struct, frozen=True, gc=False):
     row_units: NDArray[np.int32]
 
 
-_NOTHING: Final = Alignment(0, 0, 0, 0, 0, 0, 0, 0, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
+_NOTHING: Final = Alignment(
+    shared=0,
+    quoted=0,
+    longest_plain=0,
+    spoken=0,
+    agreed=0,
+    longest_run=0,
+    common=0,
+    trigrams=0,
+    rows=np.empty((0, 3), np.int32),
+    row_units=np.empty((0, 2), np.int32),
+)
 
 
 def align(
@@ -95,7 +106,7 @@ def align(
             found.append(Alignment(*lengths, common, trigrams, rows[at:stop], each[at:stop]))
             at = stop
         elif common:
-            found.append(Alignment(0, 0, 0, 0, 0, 0, common, 0, _NOTHING.rows, _NOTHING.row_units))
+            found.append(msgspec.structs.replace(_NOTHING, common=common))
         else:
             found.append(_NOTHING)
     return found

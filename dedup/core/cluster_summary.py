@@ -94,11 +94,11 @@ def describe(
     published = [c.published for c in carriers if c.dated]
     evidence = [
         OriginEvidence(
-            str(c.number),
-            c.agency or str(c.source),
-            c.published if c.dated else None,
-            c.words,
-            credits_of_bits(c.credits),
+            id=str(c.number),
+            source=c.agency or str(c.source),
+            published=c.published if c.dated else None,
+            words=c.words,
+            credits=credits_of_bits(c.credits),
         )
         for c in carriers
     ]
@@ -122,7 +122,9 @@ def describe(
 @functools.lru_cache(maxsize=4096)
 def _said_by_one(agency: str, credits: int, dated: bool) -> tuple[tuple[str, ...], tuple[str, float, str]]:
     """Agencies and origin of a single article, which depend on no more than this."""
-    evidence = OriginEvidence("1", agency, 0.0 if dated else None, 1, credits_of_bits(credits))
+    evidence = OriginEvidence(
+        id="1", source=agency, published=0.0 if dated else None, words=1, credits=credits_of_bits(credits)
+    )
     found = origin([evidence])
     return agencies_of([evidence.credits]), (found.name, found.confidence, found.reason)
 

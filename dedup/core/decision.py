@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -30,6 +30,19 @@ OWN_SHARE: Final = 0.5
 SAME_PAGE: Final = 0.8
 #: What pages of so many of an outlet's clusters share with its new article, the outlet repeats.
 HABIT: Final = 3
+
+
+class WordCounts(NamedTuple):
+    """The words of an article in four parts, which add up to all of them."""
+
+    #: In passages of earlier articles, quoted in neither text.
+    copied: int = 0
+    #: In such passages alone that are quoted in one of the texts.
+    quoted: int = 0
+    #: Known as furniture of the outlet.
+    furniture: int = 0
+    #: The rest.
+    new: int = 0
 
 
 class StoredText(Identified, Protocol):
@@ -83,9 +96,7 @@ def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list
     return list({c.number: c for c in (first, own) if c is not None}.values())
 
 
-def decide(
-    source: int, earlier: Sequence[Earlier], counts: tuple[int, int, int, int]
-) -> tuple[Decision, int]:
+def decide(source: int, earlier: Sequence[Earlier], counts: WordCounts) -> tuple[Decision, int]:
     """The decision and the number of the article it copies (0: none).
 
     Args:
@@ -112,12 +123,24 @@ def decide(
             kind = DecisionKind.OWN_UPDATE
         else:
             kind = DecisionKind.COPY if best.containment >= COPY_SHARE else DecisionKind.PARTIAL_COPY
-        return Decision(kind, "", best.containment, *counts), best.carrier.number
+        return _decision(kind, best.containment, counts), best.carrier.number
     quotes = [e for e in counted if e.kind == MatchKind.SHARED_QUOTE and e.carrier.source != source]
     if quotes:
         most = max(quotes, key=lambda e: (e.containment, -e.carrier.number))
-        return Decision(DecisionKind.QUOTES_ONLY, "", most.containment, *counts), most.carrier.number
-    return Decision(DecisionKind.NEW, "", 0.0, *counts), 0
+        return _decision(DecisionKind.QUOTES_ONLY, most.containment, counts), most.carrier.number
+    return _decision(DecisionKind.NEW, 0.0, counts), 0
+
+
+def _decision(kind: DecisionKind, covered: float, counts: WordCounts) -> Decision:
+    """A decision that does not name the article it copies yet."""
+    return Decision(
+        kind=kind,
+        covered=covered,
+        words_copied=counts.copied,
+        words_quoted=counts.quoted,
+        words_furniture=counts.furniture,
+        words_new=counts.new,
+    )
 
 
 def meet(
@@ -132,15 +155,13 @@ def meet(
     return met
 
 
-def weigh(
-    own: ComparableText, source: int, met: Sequence[Met]
-) -> tuple[list[Earlier], tuple[int, int, int, int]]:
+def weigh(own: ComparableText, source: int, met: Sequence[Met]) -> tuple[list[Earlier], WordCounts]:
     """What an article met, for :func:`decide`, and its words copied, quoted, furniture and new: together all words.
 
     Words that its outlet repeats, see :func:`habits`, count as furniture against the outlet's own pages.
     """
     if not met and own.usable is None:
-        return [], (0, 0, 0, own.half_words // 2)
+        return [], WordCounts(new=own.half_words // 2)
     marks = coverage(own, [(m.match.evidence, m.match.text, m.match.first) for m in met])
     repeated = habits(marks, source, met)
     fixed = own.furniture if repeated is None else own.furniture | repeated
@@ -157,7 +178,7 @@ def weigh(
             weight = (evidence.shared - lost) / max(1, min(said, told))
         for carrier in m.carriers:
             mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
-            earlier.append(Earlier(carrier, evidence.kind, mine, weight))
+            earlier.append(Earlier(carrier=carrier, kind=evidence.kind, containment=mine, weight=weight))
     seen = np.bitwise_or.reduce(marks, axis=0)
     return earlier, split_words(own.tokens, seen & COPIED > 0, seen == SAID, fixed)
 
@@ -183,16 +204,14 @@ def habits(marks: NDArray[np.uint8], source: int, met: Sequence[Met]) -> NDArray
     return (held >= HABIT) & ~marks[elsewhere].any(axis=0)
 
 
-def against_equal(
-    own: ComparableText, other: ComparableText | None
-) -> tuple[float, tuple[int, int, int, int]]:
+def against_equal(own: ComparableText, other: ComparableText | None) -> tuple[float, WordCounts]:
     """An article's share of words, and their counts, in an earlier one with the same body."""
     same = other is not None and other.headline == own.headline
     covered = own.half_words if same else own.tokens.half_words(own.tokens.headline)
     return covered / max(1, own.half_words), count_exact(own, same)
 
 
-def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int, int]:
+def count_exact(own: ComparableText, same_headline: bool) -> WordCounts:
     """The same for an article whose body stands word for word in an earlier one."""
     body = np.arange(len(own.tokens)) >= (0 if same_headline else own.tokens.headline)
     quoted = body & (own.tokens.flags & QUOTED > 0)
@@ -201,9 +220,10 @@ def count_exact(own: ComparableText, same_headline: bool) -> tuple[int, int, int
 
 def split_words(
     tokens: Tokens, copied: NDArray[np.bool_], quoted: NDArray[np.bool_], furniture: NDArray[np.bool_]
-) -> tuple[int, int, int, int]:
+) -> WordCounts:
     """Words in each of four parts; half words are rounded so that the parts add up to the whole."""
     shared = tokens.half_words_of(copied & ~furniture) // 2
     said = tokens.half_words_of(quoted & ~copied & ~furniture) // 2
     fixed = tokens.half_words_of(furniture) // 2
-    return shared, said, fixed, tokens.half_words() // 2 - shared - said - fixed
+    new = tokens.half_words() // 2 - shared - said - fixed
+    return WordCounts(copied=shared, quoted=said, furniture=fixed, new=new)

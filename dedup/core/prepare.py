@@ -68,7 +68,15 @@ def prepare_each(
         ]
     with stage("credits"):
         return [
-            Prepared(article, tokens, digest, drawn, tokens.half_words() // 2, find_credits(article), pairs)
+            Prepared(
+                article=article,
+                tokens=tokens,
+                digest=digest,
+                sketch=drawn,
+                words=tokens.half_words() // 2,
+                credits=find_credits(article),
+                pairs=pairs,
+            )
             for article, (tokens, digest, _), (drawn, pairs) in zip(articles, read, made, strict=True)
         ]
 

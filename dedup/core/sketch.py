@@ -148,4 +148,4 @@ def sketch(tokens: Tokens, parameters: SketchParameters, *, signed: bool = False
         banding.rows,
         _DROPPED_BITS,
     )
-    return Sketch(values, postings, minima, positions)
+    return Sketch(signature=values, postings=postings, minima=minima, positions=positions)

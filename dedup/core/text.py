@@ -215,7 +215,15 @@ def tables() -> CharacterTables:
     letters = np.zeros(0x80, np.uint8)
     for ascii_code in np.flatnonzero(kind[:0x80] == kernels.K_WORD).tolist():
         letters[ascii_code] = folded[start[ascii_code]]
-    return CharacterTables(kind, quote, start, length, np.array(folded, np.uint32), letters, _doubtful())
+    return CharacterTables(
+        kind=kind,
+        quote=quote,
+        fold_start=start,
+        fold_length=length,
+        folded=np.array(folded, np.uint32),
+        letters=letters,
+        doubtful=_doubtful(),
+    )
 
 
 def _doubtful() -> NDArray[np.bool_]:
@@ -384,4 +392,13 @@ def tokenize(headline: str, body: str) -> Tokens:
     if begins is not None and stops is not None:
         starts, ends = begins[starts], stops[ends - 1]
         ahead = int(np.searchsorted(starts, len(headline), side="left"))
-    return Tokens(hashes, starts, ends, flags, utf8, byte_starts, byte_ends, ahead)
+    return Tokens(
+        hashes=hashes,
+        starts=starts,
+        ends=ends,
+        flags=flags,
+        utf8=utf8,
+        byte_starts=byte_starts,
+        byte_ends=byte_ends,
+        headline=ahead,
+    )

@@ -190,10 +190,10 @@ def scores(measures: Measures, rules: Rules) -> Scores:
     """How ``rules`` do on all pairs."""
     found, copied = is_copied(measures, rules), measures.copied
     return Scores(
-        int((found & copied).sum()),
-        int((found & ~copied).sum()),
-        int((~found & copied).sum()),
-        int((~found & ~copied).sum()),
+        right=int((found & copied).sum()),
+        wrong=int((found & ~copied).sum()),
+        missed=int((~found & copied).sum()),
+        passed=int((~found & ~copied).sum()),
     )
 
 
@@ -227,7 +227,7 @@ def tune(measures: Measures, *, folds: int = FOLDS, seed: int = 1) -> Tuning:
         defaults=scores(measures, DEFAULT_RULES),
         rules=rules,
         proposed=scores(measures, rules),
-        crossed=Scores(right, wrong, total - right, rest - wrong),
+        crossed=Scores(right=right, wrong=wrong, missed=total - right, passed=rest - wrong),
         folds=folds,
         seed=seed,
         over_words=tuple((words, scores(measures, each)) for words, each in over_words),

@@ -24,7 +24,14 @@ def of_record(record: ArticleRecord, article: Article, parameters: CollectionPar
     """What :func:`prepare` made of an article that is stored now, from its record."""
     tokens = record.tokens()
     made = sketch(tokens, SketchParameters.of(parameters)) if record.comparable else None
-    return Prepared(article, tokens, record.digest, made, record.words, record.credits)
+    return Prepared(
+        article=article,
+        tokens=tokens,
+        digest=record.digest,
+        sketch=made,
+        words=record.words,
+        credits=record.credits,
+    )
 
 
 def arrival(prepared: Prepared, now: float, codec: Codec, span_days: int) -> Arrival:

@@ -63,4 +63,12 @@ def commit_of(stored: Stored, matched: Matched) -> TextCommit:
 def item_of(prepared: Prepared, stored: Stored, carrier: bytes) -> Item:
     """An article that has just been recorded."""
     decided, decision, arrival = decode_head(stored.head)
-    return Item(prepared, stored, pack_number(stored.number) + carrier, decided, None, decision, arrival)
+    return Item(
+        prepared=prepared,
+        stored=stored,
+        carrier=pack_number(stored.number) + carrier,
+        decided=decided,
+        decision=None,
+        raw_decision=decision,
+        arrival=arrival,
+    )

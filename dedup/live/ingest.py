@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dedup.core.decision import Earlier, against_equal, decide, earliest, first_of_each, meet, weigh
+from dedup.core.decision import (
+    Earlier,
+    WordCounts,
+    against_equal,
+    decide,
+    earliest,
+    first_of_each,
+    meet,
+    weigh,
+)
 from dedup.core.verify_pair import rank
 from dedup.live.arrivals import of_record, prepare_batch
 from dedup.live.batch import Batch, Item, commit_of, item_of
@@ -135,9 +144,27 @@ class Ingest:
             if state is None or state.dead:
                 continue
             stored = Stored(
-                "created", record.number, record.text, b"", True, state.revision, 0, lists, [], sequence
+                outcome="created",
+                number=record.number,
+                text=record.text,
+                head=b"",
+                new_text=True,
+                revision=state.revision,
+                previous=0,
+                lists=lists,
+                edges=[],
+                sequence=sequence,
             )
-            item = Item(ready, stored, b"", record.decided, None, record.decision, record.arrival, late=True)
+            item = Item(
+                prepared=ready,
+                stored=stored,
+                carrier=b"",
+                decided=record.decided,
+                decision=None,
+                raw_decision=record.decision,
+                arrival=record.arrival,
+                late=True,
+            )
             batch = Batch([item])
             await self._match(batch)
             await self._commit(batch)
@@ -184,14 +211,14 @@ class Ingest:
             raise ValueError(message)
         published = p.article.published if p.article.published is not None else item.arrival
         return Asking(
-            item.stored.text,
-            p.article.id,
-            source_hash(p.article),
-            published,
-            p.tokens,
-            p.digest,
-            p.sketch,
-            lists,
+            text=item.stored.text,
+            id=p.article.id,
+            source=source_hash(p.article),
+            published=published,
+            tokens=p.tokens,
+            digest=p.digest,
+            sketch=p.sketch,
+            lists=lists,
         )
 
     async def _read_states(self, batch: Batch) -> None:
@@ -269,26 +296,26 @@ class Ingest:
         earlier: list[Earlier] = []
         if exact and state is not None:
             share, counts = await self._exact(item, state)
-            earlier = [Earlier(c, MatchKind.EXACT, share, 1.0) for c in exact]
+            earlier = [Earlier(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0) for c in exact]
         elif matched is not None:
             met = meet(matched.found, batch.states, number, source)
             earlier, counts = weigh(matched.own, source, met)
         else:
-            counts = (0, 0, 0, item.prepared.words)
+            counts = WordCounts(new=item.prepared.words)
         decision, copied = decide(source, earlier, counts)
         names = await self._reader.names([copied])
         item.decision = Decision(
-            decision.kind,
-            names.get(copied, ""),
-            decision.covered,
-            decision.words_copied,
-            decision.words_quoted,
-            decision.words_furniture,
-            decision.words_new,
+            kind=decision.kind,
+            copies=names.get(copied, ""),
+            covered=decision.covered,
+            words_copied=decision.words_copied,
+            words_quoted=decision.words_quoted,
+            words_furniture=decision.words_furniture,
+            words_new=decision.words_new,
         )
         return encode_decision(decision, copied)
 
-    async def _exact(self, item: Item, state: TextState) -> tuple[float, tuple[int, int, int, int]]:
+    async def _exact(self, item: Item, state: TextState) -> tuple[float, WordCounts]:
         """The article's share of words, and their counts, in an earlier article with the same body."""
         p = item.prepared
         own = ready_text(p.tokens, p.digest, state.furniture, p.sketch, self._parameters)

@@ -68,7 +68,16 @@ class Matched(msgspec.Struct, frozen=True, gc=False):
                 continue
             mine, theirs = (v.containment, v.other_containment)
             a, b = (mine, theirs) if t < o else (theirs, mine)
-            edge = Edge(min(t, o), max(t, o), e.kind, e.shared - e.quoted, e.quoted, a, b, e.own)
+            edge = Edge(
+                a=min(t, o),
+                b=max(t, o),
+                kind=e.kind,
+                unquoted=e.shared - e.quoted,
+                quoted=e.quoted,
+                a_containment=a,
+                b_containment=b,
+                own=e.own,
+            )
             out.append((o, v.other.revision, edge))
         return out
 
@@ -219,7 +228,13 @@ class Matcher:
         with stage("verify"):
             return [
                 Matched(
-                    a, own, furniture, len(states), self._verified(a, own, states, texts), s.changed, near
+                    asking=a,
+                    own=own,
+                    furniture=furniture,
+                    candidates=len(states),
+                    found=self._verified(a, own, states, texts),
+                    changed=s.changed,
+                    near=near,
                 )
                 for a, s, own, furniture, states in zip(asking, surveys, owns, packed, chosen, strict=True)
             ]

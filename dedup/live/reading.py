@@ -360,7 +360,20 @@ class CollectionReader:
         if text is None:
             rest = tuple(names[c.number] for c in siblings[1 : MOST_CARRIERS + 1])
             words = own.half_words // 2
-            return Match(name, other.id, MatchKind.EXACT, 1.0, 1.0, 1.0, words, 0, 0, (), rest, EXACT)
+            return Match(
+                article=name,
+                other=other.id,
+                kind=MatchKind.EXACT,
+                jaccard=1.0,
+                containment=1.0,
+                other_containment=1.0,
+                shared_words=words,
+                quoted_words=0,
+                longest_unquoted_run=0,
+                passages=(),
+                other_carriers=rest,
+                probability=EXACT,
+            )
         found = verify_pair(name, own, other, text, self.parameters.rules)
         return (await self.to_matches(own, name, [found]))[0]
 

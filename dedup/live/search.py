@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from dedup.core.decision import Earlier, against_equal, decide, first_of_each, meet, weigh
+from dedup.core.decision import Earlier, WordCounts, against_equal, decide, first_of_each, meet, weigh
 from dedup.core.prepare import prepare
 from dedup.core.same_event import (
     LEAST_COSINE,
@@ -66,7 +66,14 @@ class Search:
         loop = asyncio.get_running_loop()
         ready = await loop.run_in_executor(self._pool, prepare, article, self._reader.parameters)
         if ready.sketch is None:
-            return FindResult(False, (), 0, False, ready.credits, None)
+            return FindResult(
+                comparable=False,
+                matches=(),
+                total_matches=0,
+                matches_truncated=False,
+                credits=ready.credits,
+                decision=None,
+            )
         found = await self._find(ready, limit)
         if not same_story:
             return found
@@ -85,14 +92,14 @@ class Search:
             return await self._find_equal(ready, text, limit)
         _, lists = await self._reader.index.lookup(_UNSTORED, ready.digest, posting_bytes(sketch.postings))
         asking = Asking(
-            _UNSTORED,
-            article.id,
-            source_hash(article),
-            article.published if article.published is not None else time.time(),
-            ready.tokens,
-            ready.digest,
-            sketch,
-            lists,
+            text=_UNSTORED,
+            id=article.id,
+            source=source_hash(article),
+            published=article.published if article.published is not None else time.time(),
+            tokens=ready.tokens,
+            digest=ready.digest,
+            sketch=sketch,
+            lists=lists,
         )
         matched = (await self._reader.matcher.match([asking]))[0]
         return await self._answer(ready, matched, limit)
@@ -129,20 +136,22 @@ class Search:
         number = (await self._reader.index.numbers([ready.article.id]))[0] if ready.article.id else 0
         matches, total = await self._reader.matches(own, text, (number, ready.article.id), limit)
         earlier: list[Earlier] = []
-        share, counts = 0.0, (0, 0, 0, ready.words)
+        share, counts = 0.0, WordCounts(new=ready.words)
         if state is not None:
             share, counts = against_equal(own, (await self._reader.matcher.texts([state])).get(text))
             carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
-            earlier = [Earlier(c, MatchKind.EXACT, share, 1.0) for c in carriers]
+            earlier = [
+                Earlier(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0) for c in carriers
+            ]
         decision, copied = decide(source_hash(ready.article), earlier, counts)
         names = await self._reader.names([copied])
         return FindResult(
-            True,
-            tuple(matches),
-            total,
-            total > len(matches),
-            ready.credits,
-            _named(decision, names.get(copied, "")),
+            comparable=True,
+            matches=tuple(matches),
+            total_matches=total,
+            matches_truncated=total > len(matches),
+            credits=ready.credits,
+            decision=_named(decision, names.get(copied, "")),
         )
 
     async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
@@ -161,12 +170,12 @@ class Search:
             ],
         )
         return FindResult(
-            True,
-            tuple(matches[:limit]),
-            len(matches),
-            len(matches) > limit,
-            ready.credits,
-            _named(decision, names.get(copied, "")),
+            comparable=True,
+            matches=tuple(matches[:limit]),
+            total_matches=len(matches),
+            matches_truncated=len(matches) > limit,
+            credits=ready.credits,
+            decision=_named(decision, names.get(copied, "")),
             candidates=matched.candidates,
         )
 

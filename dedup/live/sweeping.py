@@ -142,14 +142,14 @@ class Sweeper:
             placement = placement_of(state.node.carriers[0])
             commits.append(
                 TextCommit(
-                    state.node.text,
-                    state.revision,
-                    a.sequence,
-                    True,
-                    a.entry,
-                    m.furniture,
-                    placement,
-                    m.edges(),
+                    text=state.node.text,
+                    revision=state.revision,
+                    sequence=a.sequence,
+                    replace=True,
+                    recheck=a.entry,
+                    furniture=m.furniture,
+                    placement=placement,
+                    edges=m.edges(),
                 )
             )
             touched |= self._moved(state, m.asking.lists, m.near)
@@ -182,8 +182,17 @@ class Sweeper:
         asked = []
         for (state, entry, digest, tokens, made), (sequence, lists) in zip(about, found, strict=True):
             text, first = state.node.text, state.node.carriers[0]
-            asking = Asking(text, state.id, first.source, first.published, tokens, digest, made, lists)
-            asked.append(_Asked(state, entry, sequence, asking))
+            asking = Asking(
+                text=text,
+                id=state.id,
+                source=first.source,
+                published=first.published,
+                tokens=tokens,
+                digest=digest,
+                sketch=made,
+                lists=lists,
+            )
+            asked.append(_Asked(state=state, entry=entry, sequence=sequence, asking=asking))
         return asked
 
     def _sketch(self, record: ArticleRecord) -> tuple[Tokens, Sketch]:
@@ -213,12 +222,18 @@ class Sweeper:
         # an edge written from here on comes from a look-up that knows of the lost place, or queues the text again
         edges = await self._index.edges(texts)
         alive = [(states[t], entry) for t, entry in lost if t not in gone]
-        cuts = [Cut(s.node.text, entry, 0, ()) for s, entry in alive if s.node.text not in edges]
+        cuts = [
+            Cut(text=s.node.text, entry=entry, sequence=0, others=())
+            for s, entry in alive
+            if s.node.text not in edges
+        ]
         asked = await self._ask([(s, entry) for s, entry in alive if s.node.text in edges])
         others = [{e.a + e.b - a.asking.text for e in edges[a.asking.text]} for a in asked]
         eligible = await self._matcher.eligible([a.asking for a in asked], others)
         for a, met, still in zip(asked, others, eligible, strict=True):
-            cuts.append(Cut(a.asking.text, a.entry, a.sequence, sorted(met - still)))
+            cuts.append(
+                Cut(text=a.asking.text, entry=a.entry, sequence=a.sequence, others=sorted(met - still))
+            )
         await self._index.cut(cuts)
         return bool(gone or cuts)
 

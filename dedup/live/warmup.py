@@ -16,7 +16,10 @@ from dedup.store.codec import Codec
 
 _WORDS = " ".join(f"word{i}" for i in range(40))
 _QUOTED = f"“{_WORDS}” 北京 don't"
-_ARTICLES = (Article("a", "One", f"{_WORDS} {_QUOTED}"), Article("b", "Two", f"{_WORDS} more {_QUOTED}"))
+_ARTICLES = (
+    Article(id="a", headline="One", body=f"{_WORDS} {_QUOTED}"),
+    Article(id="b", headline="Two", body=f"{_WORDS} more {_QUOTED}"),
+)
 
 
 def warm_up() -> None:
@@ -56,7 +59,10 @@ def _survey() -> None:
 
 def _settle() -> None:
     """A component whose texts join, and whose clusters make a story."""
-    nodes = {n: TextNode(n, bytes([n] * 16), (Carrier(n, n, 0.0, True, 300),)) for n in range(1, 5)}
+    nodes = {
+        n: TextNode(n, bytes([n] * 16), (Carrier(number=n, source=n, published=0.0, dated=True, words=300),))
+        for n in range(1, 5)
+    }
     edges = [
         (1, 2, MatchKind.REWRITE, 9, 0, 0.9, 0.9, 0.9),
         (3, 4, MatchKind.SHARED_QUOTE, 0, 9, 0.1, 0.1, 0.1),

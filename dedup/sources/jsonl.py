@@ -87,7 +87,12 @@ def read_jsonl(
             outcome = fields if isinstance(fields, DedupError) else article_from_fields(fields, rules)
         except DedupError as error:
             outcome = error
-        yield Line(name, number, raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw, outcome)
+        yield Line(
+            file=name,
+            number=number,
+            raw=raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw,
+            outcome=outcome,
+        )
 
 
 def read_objects(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes, dict[str, object] | DedupError]]:

@@ -49,7 +49,9 @@ def read_labels(stream: io.BufferedIOBase, name: str) -> list[LabelledPair]:
 
 
 def _label(fields: Mapping[str, object], place: str) -> LabelledPair:
-    label = LabelledPair(_id(fields, "article"), _id(fields, "other"), _copied(fields), place)
+    label = LabelledPair(
+        article=_id(fields, "article"), other=_id(fields, "other"), copied=_copied(fields), place=place
+    )
     if label.article == label.other:
         raise InvalidArgument("article and other are the same", field="other")
     return label

@@ -34,7 +34,10 @@ class Lesson:
 
 
 #: By number less one. With the first dictionary level 3 is the fastest; with the second, level 5 saves 5 % for 15 us.
-LESSONS: Final = (Lesson(2000, 1000, 65_536, 3), Lesson(8000, 2000, 262_144, 5))
+LESSONS: Final = (
+    Lesson(texts=2000, samples=1000, size=65_536, level=3),
+    Lesson(texts=8000, samples=2000, size=262_144, level=5),
+)
 #: Parameters of the trainer (COVER: Liao, Petri, Moffat and Wirth, WWW 2016). Its own search for them takes five
 #: times as long and finds nothing better for news.
 _SEGMENT: Final = 200

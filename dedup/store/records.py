@@ -174,35 +174,35 @@ def encode_payload(
     if tokens.is_reduced:
         return codec.encode(_encoder.encode(_reduced_payload(article, words, credits, tokens)))
     payload = _Payload(
-        article.headline,
-        article.body,
-        article.source,
-        article.byline,
-        article.located,
-        article.url,
-        article.language,
-        article.published,
-        article.published_is_date,
-        words,
-        [(c.agency, int(c.place), c.text, c.start, c.end, c.in_byline_field) for c in credits],
+        headline=article.headline,
+        body=article.body,
+        source=article.source,
+        byline=article.byline,
+        located=article.located,
+        url=article.url,
+        language=article.language,
+        published=article.published,
+        published_is_date=article.published_is_date,
+        words=words,
+        credits=[(c.agency, int(c.place), c.text, c.start, c.end, c.in_byline_field) for c in credits],
     )
     return codec.encode(_encoder.encode(payload))
 
 
 def _reduced_payload(article: Article, words: int, credits: tuple[Credit, ...], tokens: Tokens) -> _Reduced:
     return _Reduced(
-        tokens.letters().tobytes(),
-        kernels.runs(tokens.flags).ravel().tolist(),
-        tokens.headline,
-        article.source,
-        article.byline,
-        article.located,
-        article.url,
-        article.language,
-        article.published,
-        article.published_is_date,
-        words,
-        [(c.agency, int(c.place), c.in_byline_field) for c in credits],
+        letters=tokens.letters().tobytes(),
+        runs=kernels.runs(tokens.flags).ravel().tolist(),
+        headline=tokens.headline,
+        source=article.source,
+        byline=article.byline,
+        located=article.located,
+        url=article.url,
+        language=article.language,
+        published=article.published,
+        published_is_date=article.published_is_date,
+        words=words,
+        credits=[(c.agency, int(c.place), c.in_byline_field) for c in credits],
     )
 
 
@@ -280,10 +280,14 @@ def _decode_payload(
         pubstatus=PubStatus.USABLE,
     )
     if isinstance(p, _Reduced):
-        named = tuple(Credit(a, CreditPlace(place), "", 0, 0, field) for a, place, field in p.credits)
+        named = tuple(
+            Credit(agency=a, place=CreditPlace(place), text="", start=0, end=0, in_byline_field=field)
+            for a, place, field in p.credits
+        )
         return article, p.words, named, _reduced_tokens(p)
     credits = tuple(
-        Credit(a, CreditPlace(place), text, s, e, field) for a, place, text, s, e, field in p.credits
+        Credit(agency=a, place=CreditPlace(place), text=text, start=s, end=e, in_byline_field=field)
+        for a, place, text, s, e, field in p.credits
     )
     return article, p.words, credits, None
 
@@ -309,7 +313,15 @@ def decode_carriers(raw: bytes) -> tuple[Carrier, ...]:
 
 def _carrier(number: int, source: int, published: float, flags: int, words: int, bits: int) -> Carrier:
     agency = AGENCIES[(flags >> 1) - 1] if flags >> 1 else ""
-    return Carrier(number, source, published, bool(flags & keys.CARRIER_DATED), words, agency, bits)
+    return Carrier(
+        number=number,
+        source=source,
+        published=published,
+        dated=bool(flags & keys.CARRIER_DATED),
+        words=words,
+        agency=agency,
+        credits=bits,
+    )
 
 
 def decode_text(text: int, fields: list[bytes]) -> TextState | None:
@@ -322,14 +334,14 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
     placement = placement or carriers[4:20]
     node = TextNode(text, digest, decode_carriers(carriers if whole else carriers[:size]))
     return TextState(
-        node,
-        int(revision),
-        name.decode(),
-        furniture,
-        int(cluster) if cluster else None,
-        bool(dead),
-        placement,
-        whole,
+        node=node,
+        revision=int(revision),
+        id=name.decode(),
+        furniture=furniture,
+        cluster=int(cluster) if cluster else None,
+        dead=bool(dead),
+        placement=placement,
+        whole=whole,
     )
 
 
@@ -339,10 +351,10 @@ def decode_placements(texts: NDArray[np.uint32], raw: bytes) -> Placements:
     known = rows["state"] > 0
     rows = rows[known]
     return Placements(
-        texts[known],
-        np.ascontiguousarray(rows["source"]),
-        np.ascontiguousarray(rows["published"]),
-        rows["state"] == _DEAD,
+        texts=texts[known],
+        sources=np.ascontiguousarray(rows["source"]),
+        published=np.ascontiguousarray(rows["published"]),
+        dead=rows["state"] == _DEAD,
     )
 
 
@@ -353,7 +365,15 @@ def pack_number(number: int) -> bytes:
 
 def state_of_one(text: int, digest: bytes, article_id: str, carrier: bytes) -> TextState:
     """A text that has just come with one carrier, as it would be read."""
-    return TextState(TextNode(text, digest, decode_carriers(carrier)), 1, article_id, b"", None, False, b"")
+    return TextState(
+        node=TextNode(text, digest, decode_carriers(carrier)),
+        revision=1,
+        id=article_id,
+        furniture=b"",
+        cluster=None,
+        dead=False,
+        placement=b"",
+    )
 
 
 def encode_decision(decision: Decision, copied: int) -> bytes:
@@ -372,7 +392,15 @@ def encode_decision(decision: Decision, copied: int) -> bytes:
 def decode_decision(raw: tuple[int, int, float, int, int, int, int], copies: str) -> Decision:
     """A decision whose copied article has been resolved to its id."""
     kind, _, covered, copied, quoted, furniture, new = raw
-    return Decision(DecisionKind(kind), copies, covered, copied, quoted, furniture, new)
+    return Decision(
+        kind=DecisionKind(kind),
+        copies=copies,
+        covered=covered,
+        words_copied=copied,
+        words_quoted=quoted,
+        words_furniture=furniture,
+        words_new=new,
+    )
 
 
 def encode_edge(edge: Edge) -> bytes:

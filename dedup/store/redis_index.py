@@ -85,7 +85,16 @@ class RedisIndex:
         edges = decode_edges(text, b"".join(flat))
         found = np.frombuffer(lists, np.uint32)
         return Stored(
-            outcome.decode(), number, text, head, bool(new), revision, previous, found, edges, sequence
+            outcome=outcome.decode(),
+            number=number,
+            text=text,
+            head=head,
+            new_text=bool(new),
+            revision=revision,
+            previous=previous,
+            lists=found,
+            edges=edges,
+            sequence=sequence,
         )
 
     async def commit(

@@ -317,7 +317,7 @@ def _by_pattern(pattern: re.Pattern[str], names: _Names, text: str, found: list[
             continue
         name = match.group()
         agency, clarity = names.get(name) or names[" ".join(name.split())]
-        found.append(Mention(agency, start, at, clarity))
+        found.append(Mention(agency=agency, start=start, end=at, clarity=clarity))
         taken += 1
         if taken == MOST_MENTIONS:
             at = max(at, len(text) - TAIL)
@@ -338,7 +338,7 @@ def _by_name(names: _Names, text: str, found: list[Mention]) -> None:
             if start in covered or not _stands_alone(text, start, at):
                 continue
             covered.update(range(start, at))
-            found.append(Mention(agency, start, at, clarity))
+            found.append(Mention(agency=agency, start=start, end=at, clarity=clarity))
             taken += 1
             if taken == MOST_MENTIONS:
                 at = max(at, len(text) - TAIL)

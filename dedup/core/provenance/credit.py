@@ -37,11 +37,11 @@ def credits(article: Article) -> tuple[Credit, ...]:
         for agency, start, end in given:
             if (agency, place) not in seen:
                 seen.add((agency, place))
-                in_text.append(Credit(agency, place, text[start:end], start, end))
+                in_text.append(Credit(agency=agency, place=place, text=text[start:end], start=start, end=end))
     for place, start, end in plain_credits(text, body):
         if (PLAIN, place) not in seen:
             seen.add((PLAIN, place))
-            in_text.append(Credit(PLAIN, place, text[start:end], start, end))
+            in_text.append(Credit(agency=PLAIN, place=place, text=text[start:end], start=start, end=end))
     if len(in_text) > 1:
         in_text.sort(key=lambda credit: credit.start)
     return tuple(found + in_text)
@@ -96,5 +96,12 @@ def _credits_of_byline(byline: str, found: list[Credit], seen: set[tuple[str, Cr
         if (agency, CreditPlace.BYLINE) not in seen:
             seen.add((agency, CreditPlace.BYLINE))
             found.append(
-                Credit(agency, CreditPlace.BYLINE, byline[start:end], start, end, in_byline_field=True)
+                Credit(
+                    agency=agency,
+                    place=CreditPlace.BYLINE,
+                    text=byline[start:end],
+                    start=start,
+                    end=end,
+                    in_byline_field=True,
+                )
             )

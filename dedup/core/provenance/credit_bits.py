@@ -39,6 +39,10 @@ def credits_of_bits(bits: int) -> tuple[Credit, ...]:
     found = []
     while bits:
         agency = AGENCIES[(bits >> len(_PLACES) & 0xFF) - 1]
-        found += [Credit(agency, place, "", 0, 0) for place in _PLACES if bits >> int(place) - 1 & 1]
+        found += [
+            Credit(agency=agency, place=place, text="", start=0, end=0)
+            for place in _PLACES
+            if bits >> int(place) - 1 & 1
+        ]
         bits >>= _CREDIT_BITS
     return tuple(found)

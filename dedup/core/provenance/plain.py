@@ -70,7 +70,9 @@ def plain_credits(text: str, body: int) -> Iterator[tuple[CreditPlace, int, int]
         if _HINT.search(text, start, end) is None:
             continue
         for match in islice(_NOUN.finditer(text, start, end), _MOST):
-            place = _place(around(text, body, Mention(PLAIN, match.start(), match.end(), RISKY)))
+            place = _place(
+                around(text, body, Mention(agency=PLAIN, start=match.start(), end=match.end(), clarity=RISKY))
+            )
             if place is not None:
                 yield place, match.start(), match.end()
 

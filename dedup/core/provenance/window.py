@@ -48,14 +48,14 @@ def around(text: str, body: int, mention: Mention) -> Around:
     after = right if stop < 0 else right[:stop]
     size = len(text)
     return Around(
-        mention,
-        text[start:end],
-        before,
-        after,
-        left,
-        right,
-        start < body,
-        body <= start < body + OPENING,
-        2 * (start - body) > size - body,
-        size - end - len(after) < _SHORTEST_REPORT,
+        mention=mention,
+        name=text[start:end],
+        before=before,
+        after=after,
+        left=left,
+        right=right,
+        in_headline=start < body,
+        opening=body <= start < body + OPENING,
+        late=2 * (start - body) > size - body,
+        last_line=size - end - len(after) < _SHORTEST_REPORT,
     )
