@@ -3,12 +3,12 @@
 Words follow Zipf's law over a vocabulary of common English words and invented ones whose length grows with their
 rank; stock phrases recur across unrelated articles as they do in news. An article has about 500 words in paragraphs
 with punctuation and quoted statements, an outlet, a time, often an agency's dateline, and on every other outlet a
-footer of site furniture. A quarter belongs to a story family: verbatim copies, trimmed, extended, rewritten leads,
+footer of site boilerplate. A quarter belongs to a story family: verbatim copies, trimmed, extended, rewritten leads,
 a shared quotation. Families lie within one chunk (:data:`CHUNK` articles, two days), so that every chunk is made from
 its number and the seed alone.
 
 How often texts meet is set to what real news does: of 2,500 articles, each shares window minima with 0.9 earlier ones
-of other outlets and 2.3 of its own outlet, the latter by furniture (English part of telegram_2019: 0.8 and 6.5;
+of other outlets and 2.3 of its own outlet, the latter by boilerplate (English part of telegram_2019: 0.8 and 6.5;
 emergent_2014: 4.6 and, without outlets, none).
 """
 
@@ -117,7 +117,7 @@ def paragraphs(rng: Generator, count: int) -> list[str]:
     return ["".join(pieces[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
-def furniture(outlet: int) -> str:
+def outlet_footer(outlet: int) -> str:
     """The footer of an outlet, 20 to 60 words; every other outlet has none."""
     return "" if outlet % 2 else _footer(outlet)
 
@@ -191,7 +191,7 @@ class _Chunk:
                 Article(
                     id=f"{self.prefix}{number:08}",
                     headline=" ".join(words).strip("“”.,"),
-                    body=dateline + "".join(blocks) + furniture(outlet),
+                    body=dateline + "".join(blocks) + outlet_footer(outlet),
                     source=f"Outlet {outlet}",
                     language="en",
                     published=float(START + number * (86_400 // PER_DAY)),

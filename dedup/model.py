@@ -165,7 +165,7 @@ class Decision:
     covered: float = 0.0
     words_copied: int = 0
     words_quoted: int = 0
-    words_furniture: int = 0
+    words_boilerplate: int = 0
     words_new: int = 0
 
 

@@ -7,7 +7,7 @@ against, so it is written for plainness, one character and one token at a time. 
 Lengths are kept in *half words* (see :mod:`tests.oracle_text`): every threshold is compared exactly;
 lengths given in words are rounded down.
 
-A token of an article is furniture if any shingle that covers it is furniture of the article's source; such
+A token of an article is boilerplate if any shingle that covers it is boilerplate of the article's source; such
 a token equals nothing.
 """
 
@@ -34,9 +34,9 @@ __all__ = [
     "OracleArticle",
     "OraclePassage",
     "Token",
+    "boilerplate",
     "candidate_pairs",
     "compare",
-    "furniture",
     "half_words",
     "kind_of",
     "quoted_characters",
@@ -143,10 +143,10 @@ class Measures:
         return (self.shared_half_words - self.quoted_half_words) / total if total else 0.0
 
 
-# -- furniture -------------------------------------------------------------------------------------
+# -- boilerplate -------------------------------------------------------------------------------------
 
 
-def furniture(
+def boilerplate(
     articles: Iterable[OracleArticle],
     *,
     minimum_articles: int = 3,
@@ -176,7 +176,7 @@ def published_at(published: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _furniture_mask(tokens: Sequence[Token], known: set[tuple[str, ...]]) -> list[bool]:
+def _boilerplate_mask(tokens: Sequence[Token], known: set[tuple[str, ...]]) -> list[bool]:
     mask = [False] * len(tokens)
     if known:
         for i in range(len(tokens) - SHINGLE + 1):
@@ -198,7 +198,7 @@ def tile(
 ) -> list[OraclePassage]:
     """Greedy string tiling (Wise 1993), exact: the longest run first, in order of position in ``a``.
 
-    ``blocked`` tokens (furniture) match nothing. Ties go to the earlier position in ``a``, then in ``b``.
+    ``blocked`` tokens (boilerplate) match nothing. Ties go to the earlier position in ``a``, then in ``b``.
     """
     needed = round(2 * minimum_words)
     used_a = list(blocked) or [False] * len(a)
@@ -277,17 +277,17 @@ def compare(
     x: OracleArticle,
     y: OracleArticle,
     *,
-    furniture_of: Mapping[str, set[tuple[str, ...]]] | None = None,
+    boilerplate_of: Mapping[str, set[tuple[str, ...]]] | None = None,
     quote_passage_words: int = 8,
 ) -> Measures:
-    """Every measure of two articles. ``furniture_of`` gives the shingles to leave out, by source."""
+    """Every measure of two articles. ``boilerplate_of`` gives the shingles to leave out, by source."""
     first, second = sorted((x, y), key=lambda article: article.id.encode())
     a, b = _tokens(first.text), _tokens(second.text)
-    known = furniture_of or {}
-    furniture_a = _furniture_mask(a, known.get(first.source, set()))
-    furniture_b = _furniture_mask(b, known.get(second.source, set()))
-    passages = tile(a, b, blocked=furniture_a, other_blocked=furniture_b)
-    trigrams_a, trigrams_b = _plain_trigrams(a, furniture_a), _plain_trigrams(b, furniture_b)
+    known = boilerplate_of or {}
+    boilerplate_a = _boilerplate_mask(a, known.get(first.source, set()))
+    boilerplate_b = _boilerplate_mask(b, known.get(second.source, set()))
+    passages = tile(a, b, blocked=boilerplate_a, other_blocked=boilerplate_b)
+    trigrams_a, trigrams_b = _plain_trigrams(a, boilerplate_a), _plain_trigrams(b, boilerplate_b)
     shared = sum(p.half_words for p in passages)
     sets = shingles(a), shingles(b)
     union = len(sets[0] | sets[1])
@@ -317,9 +317,11 @@ def compare(
     )
 
 
-def _plain_trigrams(tokens: Sequence[Token], is_furniture: Sequence[bool]) -> set[tuple[str, ...]]:
-    """Runs of three words none of which is quoted or furniture."""
-    plain = [not token.quoted and not left_out for token, left_out in zip(tokens, is_furniture, strict=True)]
+def _plain_trigrams(tokens: Sequence[Token], is_boilerplate: Sequence[bool]) -> set[tuple[str, ...]]:
+    """Runs of three words none of which is quoted or boilerplate."""
+    plain = [
+        not token.quoted and not left_out for token, left_out in zip(tokens, is_boilerplate, strict=True)
+    ]
     return {
         tuple(token.text for token in tokens[i : i + 3])
         for i in range(len(tokens) - 2)

@@ -38,7 +38,7 @@ def test_articles_are_the_same_for_the_same_seed_and_begin_every_longer_stream()
     assert few != corpus.articles(50, seed=2)
 
 
-def test_generated_news_has_words_families_outlets_and_furniture() -> None:
+def test_generated_news_has_words_families_outlets_and_boilerplate() -> None:
     """About 500 words, one id each, a tenth of verbatim copies or so, footers that outlets repeat, rising times."""
     made = corpus.articles(2 * corpus.CHUNK)
     words = [len(article.body.split()) for article in made]

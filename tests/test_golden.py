@@ -145,7 +145,7 @@ def test_decisions_name_an_earlier_arrival_and_count_every_word(golden: Golden) 
             assert arrived[decision.copies] < answer.number
             assert 0 < decision.covered <= 1
         words = oracle_text.half_words(oracle_text.tokenize(article.text)) // 2
-        parts = decision.words_copied, decision.words_quoted, decision.words_furniture, decision.words_new
+        parts = decision.words_copied, decision.words_quoted, decision.words_boilerplate, decision.words_new
         assert sum(parts) == words
         assert min(parts) >= 0
         arrived[answer.id] = answer.number

@@ -83,7 +83,7 @@ async def _state_of_what_is_left(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("count", "permutations"), [(2000, 4), (400, 15)])
 async def test_any_order_any_way_gives_the_same_state(store_url: str, count: int, permutations: int) -> None:
-    """Seeds and real articles, with a component of over 64 texts, hot postings, furniture; reference in batches."""
+    """Seeds and real articles, with a component of over 64 texts, hot postings, boilerplate; reference in batches."""
     articles = data.mixed(count)
     pipeline = await flow.open_pipeline(store_url)
     rng = random.Random(count)
@@ -223,8 +223,8 @@ async def test_a_crowd_in_any_order_gives_the_same_state(store_url: str) -> None
         await pipeline.close()
 
 
-async def test_furniture_in_a_crowd_ends_when_a_landmark_that_opens_nothing_moves(store_url: str) -> None:
-    """Any landmark counts for furniture, in the upper half of a crowd's too: whoever rests on it is verified again."""
+async def test_boilerplate_in_a_crowd_ends_when_a_landmark_that_opens_nothing_moves(store_url: str) -> None:
+    """Any landmark counts for boilerplate, in the upper half of a crowd's too: who rests on it is verified again."""
     rng = random.Random(6)
     passage = data.prose(rng, 40)
     bodies = sorted(

@@ -1,4 +1,4 @@
-"""Furniture of outlets: the made-up world of the quality benchmark, its scores, and that nothing in it is welded."""
+"""Boilerplate of outlets: the made-up world of the quality benchmark, its scores, and that nothing in it is welded."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_false_clusters_are_counted() -> None:
     assert outlets._row(young, decided)[-2] == 2 / 60
 
 
-async def test_furniture_welds_nothing(pipeline: Pipeline, collection: str) -> None:
+async def test_boilerplate_welds_nothing(pipeline: Pipeline, collection: str) -> None:
     """Nine days of twelve outlets: no cluster of two stories, and the wire stories are clusters."""
     made = outlets.world(9)
     await flow.ingest(pipeline, collection, made.articles)
@@ -59,7 +59,7 @@ async def test_furniture_welds_nothing(pipeline: Pipeline, collection: str) -> N
 async def test_the_first_pages_of_an_outlet_are_no_updates_of_one_another(
     pipeline: Pipeline, collection: str
 ) -> None:
-    """From the fourth page on what all share is its furniture, hours after the first; a real update is still one."""
+    """From the fourth page on what all share is its boilerplate, hours after the first; a real update is still one."""
     rng = random.Random(31)
     footer = prose(rng, 80)
     pages = [_page(f"p{n}", f"{prose(rng, 60)}\n{footer}", n) for n in range(6)]
@@ -67,7 +67,7 @@ async def test_the_first_pages_of_an_outlet_are_no_updates_of_one_another(
     assert [_kind(answer) for answer in answers] == ["NEW", *["OWN_UPDATE"] * 2, *["NEW"] * 3]
     counted = answers[-1].decision
     assert counted is not None
-    assert (counted.words_furniture, counted.words_copied, counted.words_new) == (80, 0, 60)
+    assert (counted.words_boilerplate, counted.words_copied, counted.words_new) == (80, 0, 60)
     updated = _page("update", pages[5].body.replace(footer, f"{prose(rng, 12)}\n{footer}"), 7)
     found = await pipeline.find(collection, replace(updated, id="asked"))
     (answer,) = await flow.ingest(pipeline, collection, [updated])
@@ -87,7 +87,7 @@ async def test_habits_leave_copies_of_others_alone(pipeline: Pipeline, collectio
     (answer,) = await flow.ingest(pipeline, collection, [_page("taken", f"{wire}\n{footer}", 6)])
     assert answer.decision is not None
     assert (_kind(answer), answer.decision.copies) == ("PARTIAL_COPY", "wire")
-    assert (answer.decision.words_copied, answer.decision.words_furniture) == (200, 70)
+    assert (answer.decision.words_copied, answer.decision.words_boilerplate) == (200, 70)
 
 
 async def test_versions_of_one_page_are_no_habit(pipeline: Pipeline, collection: str) -> None:

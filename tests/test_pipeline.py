@@ -72,7 +72,7 @@ def counted(answer: IngestResult) -> int:
     """The four counts of a decision together."""
     assert answer.decision is not None
     d = answer.decision
-    return d.words_copied + d.words_quoted + d.words_furniture + d.words_new
+    return d.words_copied + d.words_quoted + d.words_boilerplate + d.words_new
 
 
 # -- outcomes and versions ---------------------------------------------------------------------------
@@ -369,7 +369,7 @@ async def test_the_counts_of_a_merged_article(pipeline: Pipeline, collection: st
     answer = await put(pipeline, collection, article)
     d = answer.decision
     assert d is not None
-    assert (d.words_copied, d.words_quoted, d.words_furniture, d.words_new) == (120, 20, 0, 50)
+    assert (d.words_copied, d.words_quoted, d.words_boilerplate, d.words_new) == (120, 20, 0, 50)
     assert (d.kind, d.copies) == (DecisionKind.PARTIAL_COPY, "x")
     assert d.covered == pytest.approx(80 / 190)
 

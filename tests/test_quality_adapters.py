@@ -325,7 +325,7 @@ def test_core_refuses_lines_that_are_no_objects(tmp_path: Path) -> None:
 
 
 def page(title: str, *paragraphs: str) -> str:
-    """A news page with its furniture."""
+    """A news page with its boilerplate."""
     body = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
     return (
         f"<html><head><title>{title}</title><style>p {{ color: red }}</style></head><body>"

@@ -37,7 +37,7 @@ ROLES = {
     "independent",
     "look_alike",
     "corrected",
-    "site_furniture",
+    "site_boilerplate",
     "flash",
 }
 AGENCIES = {
@@ -83,15 +83,15 @@ def articles(family: str) -> dict[str, OracleArticle]:
 
 
 @functools.cache
-def furniture() -> dict[str, set[tuple[str, ...]]]:
+def boilerplate() -> dict[str, set[tuple[str, ...]]]:
     """What the outlets of all families repeat."""
-    return oracle.furniture(a for family in FAMILIES for a in articles(family).values())
+    return oracle.boilerplate(a for family in FAMILIES for a in articles(family).values())
 
 
 @functools.cache
-def measured(a: OracleArticle, b: OracleArticle, *, with_furniture: bool = False) -> oracle.Measures:
-    """Two articles compared, furniture left out unless asked for."""
-    return oracle.compare(a, b, furniture_of=None if with_furniture else furniture())
+def measured(a: OracleArticle, b: OracleArticle, *, with_boilerplate: bool = False) -> oracle.Measures:
+    """Two articles compared, boilerplate left out unless asked for."""
+    return oracle.compare(a, b, boilerplate_of=None if with_boilerplate else boilerplate())
 
 
 def pairs(family: str) -> dict[tuple[str, str], list[str]]:
@@ -146,8 +146,8 @@ def test_every_role_occurs_several_times() -> None:
             seen[article["role"]].add(family)
         if any(line["version"] > 1 for line in lines(family)):
             seen["corrected"].add(family)
-        if any(article.get("furniture") for article in labels(family)["articles"].values()):
-            seen["site_furniture"].add(family)
+        if any(article.get("boilerplate") for article in labels(family)["articles"].values()):
+            seen["site_boilerplate"].add(family)
     assert set(seen) == ROLES
     assert {role for role, families in seen.items() if len(families) < 2} <= {"flash"}
 
@@ -218,7 +218,7 @@ def test_labels_keep_their_distance_from_the_thresholds(family: str) -> None:
 
 
 def test_articles_of_different_families_share_nothing() -> None:
-    """No pair across families matches once furniture is left out."""
+    """No pair across families matches once boilerplate is left out."""
     wrong = []
     for one, two in itertools.combinations(FAMILIES, 2):
         for a in articles(one).values():
@@ -229,21 +229,21 @@ def test_articles_of_different_families_share_nothing() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_furniture_is_a_real_test() -> None:
-    """With furniture counted as text, articles of one outlet in different families would be rewrites."""
+def test_boilerplate_is_a_real_test() -> None:
+    """With boilerplate counted as text, articles of one outlet in different families would be rewrites."""
     carriers = [
         found[article_id]
         for family in FAMILIES
         for found in [articles(family)]
         for article_id, label in labels(family)["articles"].items()
-        if label.get("furniture")
+        if label.get("boilerplate")
     ]
     same = [(a, b) for a, b in itertools.combinations(carriers, 2) if a.source == b.source]
-    kinds = [oracle.kind_of(measured(a, b, with_furniture=True)) for a, b in same]
+    kinds = [oracle.kind_of(measured(a, b, with_boilerplate=True)) for a, b in same]
     assert len({a.source for a, _ in same}) >= 2
     assert kinds.count("rewrite") >= 2, kinds
     for a in carriers:
-        assert a.source in furniture(), a.id
+        assert a.source in boilerplate(), a.id
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -374,7 +374,7 @@ def test_candidate_pairs_are_those_of_comparing_everything() -> None:
     everything = [article for family in FAMILIES[:6] for article in articles(family).values()]
     expected = []
     for a, b in itertools.combinations(sorted(everything, key=lambda article: article.id.encode()), 2):
-        passages = measured(a, b, with_furniture=True).passages
+        passages = measured(a, b, with_boilerplate=True).passages
         if sum(p.half_words for p in passages if p.half_words >= 16) >= 40:
             expected.append((a.id, b.id))
     assert oracle.candidate_pairs(everything) == expected

@@ -165,14 +165,14 @@ def test_a_shared_run_is_always_found(seed: int, window: int) -> None:
 
 @given(st.randoms(use_true_random=False), st.sampled_from(["latin", "thai"]), st.integers(2, 9))
 @settings(deadline=None)
-def test_furniture_covers_its_shingles_and_what_is_between(
+def test_boilerplate_covers_its_shingles_and_what_is_between(
     rng: random.Random, script: str, window: int
 ) -> None:
     """A minimum covers its shingle, two neighbors all words between them; the headline is none; lengths agree."""
     tokens = tokenize("A headline of five words", _text(rng, ALPHABETS[script]))
     made = sketch(tokens, SketchParameters(window=window))
-    furniture = np.array([rng.random() < 0.6 for _ in made.postings], np.bool_)
-    known = set(made.postings[furniture].tolist())
+    boilerplate = np.array([rng.random() < 0.6 for _ in made.postings], np.bool_)
+    known = set(made.postings[boilerplate].tolist())
     covered: set[int] = set()
     before = None
     for minimum, position in zip(made.minima.tolist(), made.positions.tolist(), strict=True):
@@ -180,11 +180,11 @@ def test_furniture_covers_its_shingles_and_what_is_between(
         if minimum in known:
             covered |= set(range(place if before is None else before, place + 5))
         before = place if minimum in known else None
-    usable = usable_tokens(made, furniture, len(tokens), tokens.headline, 5)
+    usable = usable_tokens(made, boilerplate, len(tokens), tokens.headline, 5)
     assert set(np.flatnonzero(~usable).tolist()) == covered & set(range(len(tokens)))
     text = comparable(tokens, b"", 5, usable)
     assert text.half_words == tokens.half_words()
-    assert text.furniture_half_words == tokens.half_words_of(~usable)
+    assert text.boilerplate_half_words == tokens.half_words_of(~usable)
     assert text.unquoted_half_words == tokens.half_words_of(tokens.flags & QUOTED == 0)
 
 

@@ -369,8 +369,8 @@ def test_html_is_extracted() -> None:
     article = accepted(body=PAGE, body_media_type="Text/HTML; charset=utf-8")
     assert "The ferry Northern Star returned to port on Monday" in article.body
     assert "unhurt & were given tea" in article.body
-    for furniture in ("<p>", "track(", "Sport", "All rights reserved"):
-        assert furniture not in article.body
+    for boilerplate in ("<p>", "track(", "Sport", "All rights reserved"):
+        assert boilerplate not in article.body
 
 
 @pytest.mark.parametrize("html", ["plain words", "<script>x</script>", "<", "\x00", "<html></html>"])

@@ -58,7 +58,7 @@ def test_similarity_is_the_cosine_of_the_sets(x: list[str], y: list[str]) -> Non
 
 
 def test_pairs_of_characters_and_of_what_is_left_out() -> None:
-    """Four characters without spaces are a pair; none goes over to another kind of script or over furniture."""
+    """Four characters without spaces are a pair; none goes over to another kind of script or over boilerplate."""
     assert len(pairs("北京大学生前来应聘")) == 6
     assert len(pairs("one two 北京大学 three four")) == 3
     assert len(pairs("北京大")) == len(pairs("one")) == len(pairs("")) == 0

@@ -106,14 +106,14 @@ def test_passages_and_measures_are_those_of_the_reference(seed: int) -> None:
 
 
 def test_seed_pairs_have_their_kinds() -> None:
-    """Every labeled pair of seeds/ that furniture does not decide has one of its kinds."""
+    """Every labeled pair of seeds/ that boilerplate does not decide has one of its kinds."""
     articles = {a.id: a for a in data.latest(data.seeds())}
     checked = 0
     for family in data.labels():
-        furniture = {i for i, about in family["articles"].items() if about.get("furniture")}  # type: ignore[attr-defined]
+        boilerplate = {i for i, about in family["articles"].items() if about.get("boilerplate")}  # type: ignore[attr-defined]
         for pair in family["pairs"]:  # type: ignore[attr-defined]
             x, y = sorted((pair["article"], pair["other"]))
-            if {x, y} & furniture or articles[x].source == articles[y].source:
+            if {x, y} & boilerplate or articles[x].source == articles[y].source:
                 continue
             kind = verify(
                 ready(articles[x].headline, articles[x].body), ready(articles[y].headline, articles[y].body)
@@ -159,7 +159,7 @@ def test_a_text_with_every_sixth_word_exchanged_is_a_rewrite() -> None:
     assert (quoted.kind, quoted.trigrams) == (MatchKind.SHARED_QUOTE, 0)
 
 
-def test_furniture_is_no_evidence() -> None:
+def test_boilerplate_is_no_evidence() -> None:
     """Tokens that may not be used break passages and leave nothing behind."""
     body = " ".join(f"w{i}" for i in range(40))
     own, plain = tokenize("", "a b c " + body), ready("", "d e f " + body)

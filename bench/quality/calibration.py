@@ -48,7 +48,7 @@ class Labelled:
 
 
 def labelled(data: Sequence[Dataset], by: frozenset[str]) -> Labelled:
-    """The pairs labelled copied or not by these that verification calls a match; furniture is not known here."""
+    """The pairs labelled copied or not by these that verification calls a match; boilerplate is not known here."""
     rows = []
     for each in data:
         articles = {article.id: article for article in each.articles}

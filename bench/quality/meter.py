@@ -19,7 +19,7 @@ _LISTED: Final = re.compile(
     r"/?(?:meter_corpus/)?(PA|newspapers)/rawtexts/([^/]+)/([^/]+)/([^/]+)/([^/]+)\.txt"
 )
 #: Lines of a wire page that are no text: rules, and the line with time, date and page.
-_FURNITURE: Final = re.compile(r"\s*(?:-{5,}|\d\d:\d\d \d\d/\d\d/\d\d: Page\b.*)\s*")
+_BOILERPLATE: Final = re.compile(r"\s*(?:-{5,}|\d\d:\d\d \d\d/\d\d/\d\d: Page\b.*)\s*")
 #: A wire page ends its paragraphs with this.
 _PARAGRAPH_END: Final = re.compile(r"<[ \t\r]*$", re.MULTILINE)
 
@@ -88,7 +88,7 @@ class _Story:
         text = _PARAGRAPH_END.sub("", path.read_text(encoding="latin-1"))
         if path == marked:
             text = _sgml_text(path, text)
-        return "\n".join(line for line in text.split("\n") if not _FURNITURE.fullmatch(line)).strip()
+        return "\n".join(line for line in text.split("\n") if not _BOILERPLATE.fullmatch(line)).strip()
 
 
 class _Words(HTMLParser):

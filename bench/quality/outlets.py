@@ -1,8 +1,8 @@
-"""Outlets that repeat their furniture on every page, as old as one, seven and thirty days: what is welded by it.
+"""Outlets that repeat their boilerplate on every page, as old as one, seven and thirty days: what is welded by it.
 
 Twelve made-up outlets of a footer each, of which one changes it after two weeks, a blurb on every third article and a
 list of the most read that is new every day. Each prints five items of its own a day, on which it shares nothing
-with anybody but its furniture, and four outlets print each of two wire stories a day: verbatim, trimmed, or under
+with anybody but its boilerplate, and four outlets print each of two wire stories a day: verbatim, trimmed, or under
 a lead of their own. All of one outlet that is found copied or stands in one cluster is wrong, and so is every
 decision that such an item is something else than new.
 """
@@ -105,7 +105,7 @@ def part(finders: Mapping[str, Finder], ages: Sequence[int] = AGES) -> Part:
         *("largest false cluster", "own items called new", "recall of copies"),
     )
     settings = {"outlets": OUTLETS, "articles of all days": len(everything.articles)}
-    grid = Grid("outlets by their age: what their furniture welds", columns, tuple(rows))
+    grid = Grid("outlets by their age: what their boilerplate welds", columns, tuple(rows))
     note = "pairs of one outlet that share much are listed as matches; they join a cluster only if nearly all is shared"
     return Part("outlets", settings, (grid,), {}, notes=(note,))
 

@@ -138,7 +138,7 @@ def decision(value: model.Decision | None, names: Namer) -> article_pb2.Decision
         covered=value.covered,
         words_copied=value.words_copied,
         words_quoted=value.words_quoted,
-        words_furniture=value.words_furniture,
+        words_boilerplate=value.words_boilerplate,
         words_new=value.words_new,
     )
 

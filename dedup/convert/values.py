@@ -112,7 +112,7 @@ def decision(message: article_pb2.Decision) -> model.Decision:
         covered=message.covered,
         words_copied=message.words_copied,
         words_quoted=message.words_quoted,
-        words_furniture=message.words_furniture,
+        words_boilerplate=message.words_boilerplate,
         words_new=message.words_new,
     )
 

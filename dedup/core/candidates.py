@@ -1,4 +1,4 @@
-"""From posting lists to candidates: who may be compared, and what is furniture of a source.
+"""From posting lists to candidates: who may be compared, and what is boilerplate of a source.
 
 *Eligible pairs.* A posting list is kept whole, however hot. All texts of a list may be compared with one another, until
 it is *hot*: has more texts than landmarks. Then two of them may be if they share two hot lists, and in each of
@@ -7,12 +7,12 @@ half of them: versions of a hot story have different landmarks, and each is comp
 in. That bounds the work and depends on content alone, not on the order of arrival. A single posting that many have is
 mostly a stock phrase; of a run of 20 copied words windows of 8 take two postings at least.
 
-*Furniture.* A posting that one source has in at least 3 texts, on at least 3 days, the first and last more than 5
-days apart, is that source's furniture (footers, biographies, teasers): for its texts it counts neither as a
+*Boilerplate.* A posting that one source has in at least 3 texts, on at least 3 days, the first and last more than 5
+days apart, is that source's boilerplate (footers, biographies, teasers): for its texts it counts neither as a
 candidate nor as evidence. In a hot list the rule looks at the landmarks; and a list of at least 100 texts, of whose
-landmarks the middle half spans more than 5 days, is furniture of every source: a legal notice of a chain of
+landmarks the middle half spans more than 5 days, is boilerplate of every source: a legal notice of a chain of
 outlets, a stock phrase of an agency. What a hundred outlets copy from a wire they copy within days. Between two
-neighboring window minima that are both furniture, all words are; one alone covers its shingle.
+neighboring window minima that are both boilerplate, all words are; one alone covers its shingle.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
-    """A text as the furniture rule sees it: number (0: not in the index), outlet of its first carrier, day."""
+    """A text as the boilerplate rule sees it: number (0: not in the index), outlet of its first carrier, day."""
 
     text: int
     source: int
@@ -40,7 +40,7 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Neighbors(msgspec.Struct, frozen=True, gc=False):
-    """Texts that posting lists name, as the furniture rule sees them; all of shape (texts,), ascending by number."""
+    """Texts that posting lists name, as the boilerplate rule sees them; all of shape (texts,), ascending by number."""
 
     texts: NDArray[np.uint32]
     sources: NDArray[np.uint64]
@@ -55,17 +55,17 @@ class Neighbors(msgspec.Struct, frozen=True, gc=False):
 class Survey(msgspec.Struct, frozen=True, gc=False):
     """What posting lists say about the text that asked.
 
-    ``furniture`` bool by posting; ``candidates`` the texts it may be compared with, ascending; ``changed`` the
-    pairs (posting, source, or 0 for every source) for which furniture began or ended with the text's coming or going.
+    ``boilerplate`` bool by posting; ``candidates`` the texts it may be compared with, ascending; ``changed`` the
+    pairs (posting, source, or 0 for every source) for which boilerplate began or ended with the text's coming or going.
     """
 
-    furniture: NDArray[np.bool_]
+    boilerplate: NDArray[np.bool_]
     candidates: NDArray[np.uint32]
     changed: list[tuple[int, int]]
 
 
 def texts_in(lists: NDArray[np.uint32], *, placed_only: bool = False) -> NDArray[np.uint32]:
-    """Every text that posting lists name, ascending; or only those that decide about furniture, see above."""
+    """Every text that posting lists name, ascending; or only those that decide about boilerplate, see above."""
     members: NDArray[np.uint32] = kernels.members(lists, placed_only)
     return np.unique(members)
 
@@ -77,13 +77,13 @@ def survey(
 
     Args:
         lists: entries as the store's scripts return them, see ``kernels.survey``.
-        near: at least the texts in the lists that decide about furniture and are known; of the others only those
+        near: at least the texts in the lists that decide about boilerplate and are known; of the others only those
             that stand here too are told to be candidates.
         own: the text that asks.
         postings: how many postings it has.
         leaving: the text has just been taken out rather than put in.
     """
-    furniture, eligible, index, source = kernels.survey(
+    boilerplate, eligible, index, source = kernels.survey(
         lists,
         near.texts,
         near.sources,
@@ -95,14 +95,14 @@ def survey(
         leaving,
     )
     changed = list(zip(index.tolist(), source.tolist(), strict=True))
-    return Survey(furniture, near.texts[eligible], changed)
+    return Survey(boilerplate, near.texts[eligible], changed)
 
 
 def usable_tokens(
-    sketch: Sketch, furniture: NDArray[np.bool_], tokens: int, headline: int, shingle_size: int
+    sketch: Sketch, boilerplate: NDArray[np.bool_], tokens: int, headline: int, shingle_size: int
 ) -> NDArray[np.bool_]:
-    """Which tokens of a text, shape (tokens,), may be evidence: those that are not furniture."""
+    """Which tokens of a text, shape (tokens,), may be evidence: those that are not boilerplate."""
     usable: NDArray[np.bool_] = kernels.usable(
-        sketch.postings, sketch.minima, sketch.positions, furniture, tokens, headline, shingle_size
+        sketch.postings, sketch.minima, sketch.positions, boilerplate, tokens, headline, shingle_size
     )
     return usable

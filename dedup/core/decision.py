@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 #: From this share of its words on, found in one earlier article, an article is a copy of it.
 COPY_SHARE: Final = 0.8
-#: An outlet's own earlier text counts only where this share of either, furniture apart, is covered: less is background.
+#: An outlet's own earlier text counts only where this share of either, boilerplate apart, is covered: less is
+#: background.
 OWN_SHARE: Final = 0.5
 #: From this share of both texts on, an earlier text of the outlet is the same page and tells nothing of its habits.
 SAME_PAGE: Final = 0.8
@@ -39,8 +40,8 @@ class WordCounts(NamedTuple):
     copied: int = 0
     #: In such passages alone that are quoted in one of the texts.
     quoted: int = 0
-    #: Known as furniture of the outlet.
-    furniture: int = 0
+    #: Known as boilerplate of the outlet.
+    boilerplate: int = 0
     #: The rest.
     new: int = 0
 
@@ -61,7 +62,7 @@ class Earlier(msgspec.Struct, frozen=True, gc=False):
     """An earlier article that this one matches: its number and outlet, with the match of their texts.
 
     ``containment`` is the share of the article found in it; ``weight``, of the article's own outlet, the share covered
-    of what is no furniture, of the text of which that is more.
+    of what is no boilerplate, of the text of which that is more.
     """
 
     carrier: Carrier
@@ -102,7 +103,7 @@ def decide(source: int, earlier: Sequence[Earlier], counts: WordCounts) -> tuple
     Args:
         source: the article's outlet.
         earlier: matches with earlier arrivals.
-        counts: words copied, quoted, furniture and new, see :func:`weigh`.
+        counts: words copied, quoted, boilerplate and new, see :func:`weigh`.
     """
     own = [e for e in earlier if e.carrier.source == source]
     background = [e for e in own if e.weight < OWN_SHARE]
@@ -138,7 +139,7 @@ def _decision(kind: DecisionKind, covered: float, counts: WordCounts) -> Decisio
         covered=covered,
         words_copied=counts.copied,
         words_quoted=counts.quoted,
-        words_furniture=counts.furniture,
+        words_boilerplate=counts.boilerplate,
         words_new=counts.new,
     )
 
@@ -156,15 +157,15 @@ def meet(
 
 
 def weigh(own: ComparableText, source: int, met: Sequence[Met]) -> tuple[list[Earlier], WordCounts]:
-    """What an article met, for :func:`decide`, and its words copied, quoted, furniture and new: together all words.
+    """What an article met, for :func:`decide`, and its words copied, quoted, boilerplate and new: together all words.
 
-    Words that its outlet repeats, see :func:`habits`, count as furniture against the outlet's own pages.
+    Words that its outlet repeats, see :func:`habits`, count as boilerplate against the outlet's own pages.
     """
     if not met and own.usable is None:
         return [], WordCounts(new=own.half_words // 2)
     marks = coverage(own, [(m.match.evidence, m.match.text, m.match.first) for m in met])
     repeated = habits(marks, source, met)
-    fixed = own.furniture if repeated is None else own.furniture | repeated
+    fixed = own.boilerplate if repeated is None else own.boilerplate | repeated
     said = own.half_words - own.tokens.half_words_of(fixed)
     earlier: list[Earlier] = []
     for m, shared in zip(met, marks > 0, strict=True):
@@ -174,7 +175,7 @@ def weigh(own: ComparableText, source: int, met: Sequence[Met]) -> tuple[list[Ea
         lost, weight = 0, 1.0
         if m.is_of(source):
             lost = 0 if repeated is None else own.tokens.half_words_of(shared & repeated)
-            told = other.half_words - other.furniture_half_words - lost
+            told = other.half_words - other.boilerplate_half_words - lost
             weight = (evidence.shared - lost) / max(1, min(said, told))
         for carrier in m.carriers:
             mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
@@ -184,9 +185,9 @@ def weigh(own: ComparableText, source: int, met: Sequence[Met]) -> tuple[list[Ea
 
 
 def habits(marks: NDArray[np.uint8], source: int, met: Sequence[Met]) -> NDArray[np.bool_] | None:
-    """Which words of an article its outlet is seen to repeat before they can be known as its furniture: (tokens,).
+    """Which words of an article its outlet is seen to repeat before they can be known as its boilerplate: (tokens,).
 
-    Furniture takes days to learn; an outlet's first pages would be updates of one another until then. Words that
+    Boilerplate takes days to learn; an outlet's first pages would be updates of one another until then. Words that
     pages of :data:`HABIT` clusters of the outlet share with the article, and no other outlet, are taken for it.
     ``marks`` are those of :func:`~dedup.core.verify.coverage`, a row for each that was met. None where there are no
     words.
@@ -215,15 +216,15 @@ def count_exact(own: ComparableText, same_headline: bool) -> WordCounts:
     """The same for an article whose body stands word for word in an earlier one."""
     body = np.arange(len(own.tokens)) >= (0 if same_headline else own.tokens.headline)
     quoted = body & (own.tokens.flags & QUOTED > 0)
-    return split_words(own.tokens, body & ~quoted, quoted, own.furniture)
+    return split_words(own.tokens, body & ~quoted, quoted, own.boilerplate)
 
 
 def split_words(
-    tokens: Tokens, copied: NDArray[np.bool_], quoted: NDArray[np.bool_], furniture: NDArray[np.bool_]
+    tokens: Tokens, copied: NDArray[np.bool_], quoted: NDArray[np.bool_], boilerplate: NDArray[np.bool_]
 ) -> WordCounts:
     """Words in each of four parts; half words are rounded so that the parts add up to the whole."""
-    shared = tokens.half_words_of(copied & ~furniture) // 2
-    said = tokens.half_words_of(quoted & ~copied & ~furniture) // 2
-    fixed = tokens.half_words_of(furniture) // 2
+    shared = tokens.half_words_of(copied & ~boilerplate) // 2
+    said = tokens.half_words_of(quoted & ~copied & ~boilerplate) // 2
+    fixed = tokens.half_words_of(boilerplate) // 2
     new = tokens.half_words() // 2 - shared - said - fixed
-    return WordCounts(copied=shared, quoted=said, furniture=fixed, new=new)
+    return WordCounts(copied=shared, quoted=said, boilerplate=fixed, new=new)

@@ -137,7 +137,7 @@ class Tuning:
 def measure(pairs: Sequence[LabelledPair], articles: Mapping[str, Article]) -> Measures:
     """Verify every pair; ``articles`` has the article of every id.
 
-    Furniture is not known here: a text is what a service without other articles would see.
+    Boilerplate is not known here: a text is what a service without other articles would see.
     """
     ready: dict[str, ComparableText] = {}
     rows = []

@@ -23,7 +23,7 @@ The kind of a match is the first definition that holds; the numbers are the fiel
     words: a statement, a post or a letter that one of them prints without marks is still somebody's words.
 
 Containment of A in B is the share of A's words that stand in passages; Jaccard is over the sets of shingles
-of both texts; furniture of a source is left out of passages. All of it is symmetric: the text given first
+of both texts; boilerplate of a source is left out of passages. All of it is symmetric: the text given first
 only breaks ties.
 """
 
@@ -50,8 +50,8 @@ class ComparableText(msgspec.Struct, frozen=True, dict=True):
     """A text made ready to be verified against many others.
 
     ``tokens`` are without their normal forms, and have the units for hashes; ``units`` as in :mod:`dedup.core.align`;
-    ``usable`` is False for tokens that are furniture of the text's source, None where none is, and
-    ``furniture_half_words`` their length. ``half_words`` and ``unquoted_half_words`` are of the whole text, headline
+    ``usable`` is False for tokens that are boilerplate of the text's source, None where none is, and
+    ``boilerplate_half_words`` their length. ``half_words`` and ``unquoted_half_words`` are of the whole text, headline
     included.
     """
 
@@ -62,7 +62,7 @@ class ComparableText(msgspec.Struct, frozen=True, dict=True):
     shingle_size: int
     half_words: int
     unquoted_half_words: int
-    furniture_half_words: int
+    boilerplate_half_words: int
 
     # Most texts match no other, and are never asked for these two.
     @functools.cached_property
@@ -81,8 +81,8 @@ class ComparableText(msgspec.Struct, frozen=True, dict=True):
         return (self.units[: self.tokens.headline] >> kernels.FLAG_BITS).tobytes()
 
     @property
-    def furniture(self) -> NDArray[np.bool_]:
-        """Which tokens are furniture, shape (tokens,)."""
+    def boilerplate(self) -> NDArray[np.bool_]:
+        """Which tokens are boilerplate, shape (tokens,)."""
         return np.zeros(len(self.tokens), np.bool_) if self.usable is None else ~self.usable
 
 
@@ -98,7 +98,7 @@ def comparable(
 ) -> ComparableText:
     """Everything about one text that does not depend on the other."""
     may_use = np.ones(len(tokens), np.bool_) if usable is None else usable
-    units, whole, unquoted, furniture = kernels.units_of(tokens.hashes, tokens.flags, may_use)
+    units, whole, unquoted, boilerplate = kernels.units_of(tokens.hashes, tokens.flags, may_use)
     return ComparableText(
         # thousands of these are kept: places are copied, so that those of the bytes beside them in one array go
         tokens=msgspec.structs.replace(
@@ -116,7 +116,7 @@ def comparable(
         shingle_size=shingle_size,
         half_words=whole,
         unquoted_half_words=unquoted,
-        furniture_half_words=furniture,
+        boilerplate_half_words=boilerplate,
     )
 
 

@@ -54,7 +54,7 @@ def commit_of(stored: Stored, matched: Matched) -> TextCommit:
         sequence=stored.sequence,
         replace=False,
         recheck="",
-        furniture=matched.furniture or None,
+        boilerplate=matched.boilerplate or None,
         placement=b"",
         edges=matched.edges(),
     )

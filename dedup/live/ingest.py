@@ -258,10 +258,10 @@ class Ingest:
             self._queued.set()
 
     def _keep(self, batch: Batch, commits: Sequence[TextCommit], refused: set[int]) -> None:
-        """Keep the texts that came, as the store has them now: storing furniture moved the revision on."""
+        """Keep the texts that came, as the store has them now: storing boilerplate moved the revision on."""
         for c in commits:
             if c.text not in refused:
-                moved = 1 if c.furniture else 0
+                moved = 1 if c.boilerplate else 0
                 self._matcher.keep(c.text, c.revision + moved, batch.matched[c.text].own)
 
     async def _decide_all(self, batch: Batch) -> list[tuple[int, bytes]]:
@@ -310,7 +310,7 @@ class Ingest:
             covered=decision.covered,
             words_copied=decision.words_copied,
             words_quoted=decision.words_quoted,
-            words_furniture=decision.words_furniture,
+            words_boilerplate=decision.words_boilerplate,
             words_new=decision.words_new,
         )
         return encode_decision(decision, copied)
@@ -318,7 +318,7 @@ class Ingest:
     async def _exact(self, item: Item, state: TextState) -> tuple[float, WordCounts]:
         """The article's share of words, and their counts, in an earlier article with the same body."""
         p = item.prepared
-        own = ready_text(p.tokens, p.digest, state.furniture, p.sketch, self._parameters)
+        own = ready_text(p.tokens, p.digest, state.boilerplate, p.sketch, self._parameters)
         return against_equal(own, (await self._matcher.texts([state])).get(state.node.text))
 
     # -- answers -------------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ class Ingest:
             return list(made), len(found)
         state = batch.states.get(stored.text)
         p = item.prepared
-        own = ready_text(p.tokens, p.digest, state.furniture if state else b"", p.sketch, self._parameters)
+        own = ready_text(p.tokens, p.digest, state.boilerplate if state else b"", p.sketch, self._parameters)
         matches, total = await self._reader.matches(
             own, stored.text, (stored.number, item.article.id), self._max_matches
         )

@@ -110,7 +110,7 @@ class Listing:
         if record.article is None or state is None:
             return Page(())
         ready = prepare(record.article, self._reader.parameters)
-        own = ready_text(ready.tokens, ready.digest, state.furniture, ready.sketch, self._reader.parameters)
+        own = ready_text(ready.tokens, ready.digest, state.boilerplate, ready.sketch, self._reader.parameters)
         equal = int(any(c.number != record.number for c in state.node.carriers))
         others = await self._reader.others(record.text)
         total = equal + len(others)

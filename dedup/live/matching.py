@@ -49,11 +49,11 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
 
 
 class Matched(msgspec.Struct, frozen=True, gc=False):
-    """What one text met: ``furniture`` packed as stored, ``changed`` (posting index, source), ``near`` as surveyed."""
+    """What one text met: ``boilerplate`` packed as stored, ``changed`` (posting, source), ``near`` as surveyed."""
 
     asking: Asking
     own: ComparableText
-    furniture: bytes
+    boilerplate: bytes
     candidates: int
     found: list[VerifiedMatch[TextState]]
     changed: list[tuple[int, int]]
@@ -104,26 +104,26 @@ class TextCache:
             self._held.popitem(last=False)
 
 
-def pack_furniture(flags: NDArray[np.bool_]) -> bytes:
-    """Indexes of the furniture postings, two bytes each (four beyond 65,535 postings)."""
+def pack_boilerplate(flags: NDArray[np.bool_]) -> bytes:
+    """Indexes of the boilerplate postings, two bytes each (four beyond 65,535 postings)."""
     return np.flatnonzero(flags).astype(np.uint32).tobytes()
 
 
-def unpack_furniture(raw: bytes, postings: int) -> NDArray[np.bool_]:
-    """The flags behind :func:`pack_furniture`."""
+def unpack_boilerplate(raw: bytes, postings: int) -> NDArray[np.bool_]:
+    """The flags behind :func:`pack_boilerplate`."""
     flags = np.zeros(postings, np.bool_)
     flags[np.frombuffer(raw, np.uint32)] = True
     return flags
 
 
 def ready_text(
-    tokens: Tokens, digest: bytes, furniture: bytes, made: Sketch | None, parameters: CollectionParameters
+    tokens: Tokens, digest: bytes, boilerplate: bytes, made: Sketch | None, parameters: CollectionParameters
 ) -> ComparableText:
-    """A text with its furniture masked."""
+    """A text with its boilerplate masked."""
     usable = None
-    if furniture:
+    if boilerplate:
         made = made or sketch(tokens, SketchParameters.of(parameters))
-        flags = unpack_furniture(furniture, len(made.postings))
+        flags = unpack_boilerplate(boilerplate, len(made.postings))
         usable = usable_tokens(made, flags, len(tokens), tokens.headline, parameters.shingle_size)
     return comparable(tokens, digest, parameters.shingle_size, usable)
 
@@ -157,7 +157,7 @@ class Matcher:
         named = texts_in(np.concatenate([a.lists for a in asking]))
         with stage("read_texts"):
             placements = await self.index.placements(named)
-        # a dead text counts as furniture does until it is taken out of its lists, which reckons it anew
+        # a dead text counts as boilerplate does until it is taken out of its lists, which reckons it anew
         with stage("survey"):
             near = neighbors(placements)
             surveys = [
@@ -218,25 +218,25 @@ class Matcher:
         near: Neighbors,
         texts: dict[int, ComparableText],
     ) -> list[Matched]:
-        packed = [pack_furniture(s.furniture) for s in surveys]
+        packed = [pack_boilerplate(s.boilerplate) for s in surveys]
         owns = [
-            ready_text(a.tokens, a.digest, furniture, a.sketch, self.parameters)
-            for a, furniture in zip(asking, packed, strict=True)
+            ready_text(a.tokens, a.digest, boilerplate, a.sketch, self.parameters)
+            for a, boilerplate in zip(asking, packed, strict=True)
         ]
-        # texts that ask together meet with the furniture that this very survey found
+        # texts that ask together meet with the boilerplate that this very survey found
         texts = texts | {a.text: as_stored(own) for a, own in zip(asking, owns, strict=True) if a.text}
         with stage("verify"):
             return [
                 Matched(
                     asking=a,
                     own=own,
-                    furniture=furniture,
+                    boilerplate=boilerplate,
                     candidates=len(states),
                     found=self._verified(a, own, states, texts),
                     changed=s.changed,
                     near=near,
                 )
-                for a, s, own, furniture, states in zip(asking, surveys, owns, packed, chosen, strict=True)
+                for a, s, own, boilerplate, states in zip(asking, surveys, owns, packed, chosen, strict=True)
             ]
 
     def _verified(
@@ -274,7 +274,9 @@ class Matcher:
                 if record.article is None or record.text != state.node.text:
                     continue  # replaced in between: whoever replaced it has this pair verified again
                 tokens = record.tokens()
-                out.append((state, ready_text(tokens, record.digest, state.furniture, None, self.parameters)))
+                out.append(
+                    (state, ready_text(tokens, record.digest, state.boilerplate, None, self.parameters))
+                )
         return out
 
     async def texts(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
@@ -295,12 +297,12 @@ class Matcher:
         self._cache.put(self._cached_as, text, revision, as_stored(ready))
 
     async def touched_by(self, matched: Matched) -> set[int]:
-        """Texts whose furniture may have changed with the coming of this one."""
+        """Texts whose boilerplate may have changed with the coming of this one."""
         return await self.members_of_sources(matched.asking.sketch, matched.changed, matched.asking.text)
 
     @staticmethod
     def surrounded_by(matched: Matched) -> set[int]:
-        """Texts whose furniture may have changed with the coming of this one, whose writer died before it said so.
+        """Texts whose boilerplate may have changed with the coming of this one, whose writer died before it said so.
 
         What it changed then cannot be told now: others came in between, and the landmarks it pushed out are forgotten.
         Where it could change anything for others, its lists name all their members.
@@ -339,6 +341,6 @@ def _placed(asking: Asking) -> Placed:
 
 
 def neighbors(placements: Placements) -> Neighbors:
-    """Stored texts as the furniture rule sees them."""
+    """Stored texts as the boilerplate rule sees them."""
     days = (placements.published // _DAY).astype(np.int32)
     return Neighbors(placements.texts, placements.sources, days)

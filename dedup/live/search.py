@@ -131,8 +131,8 @@ class Search:
 
     async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
         state = (await self._reader.index.texts([text], carriers=True)).get(text)
-        furniture = state.furniture if state is not None else b""
-        own = ready_text(ready.tokens, ready.digest, furniture, ready.sketch, self._reader.parameters)
+        boilerplate = state.boilerplate if state is not None else b""
+        own = ready_text(ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters)
         number = (await self._reader.index.numbers([ready.article.id]))[0] if ready.article.id else 0
         matches, total = await self._reader.matches(own, text, (number, ready.article.id), limit)
         earlier: list[Earlier] = []
@@ -180,7 +180,7 @@ class Search:
         )
 
     async def compare(self, a: Article | str, b: Article | str) -> Comparison:
-        """Two articles, stored ones by id, with the furniture that is known of stored ones left out."""
+        """Two articles, stored ones by id, with the boilerplate that is known of stored ones left out."""
         first, own = await self._load(a)
         second, other = await self._load(b)
         return _comparison(first, own, second, other, self._reader.parameters.rules)
@@ -194,9 +194,9 @@ class Search:
             raise DedupError(message)
         state = (await self._reader.index.texts([record.text])).get(record.text) if record.text else None
         ready = of_record(record, record.article, self._reader.parameters)
-        furniture = state.furniture if state is not None else b""
+        boilerplate = state.boilerplate if state is not None else b""
         return record.article, ready_text(
-            ready.tokens, ready.digest, furniture, ready.sketch, self._reader.parameters
+            ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters
         )
 
     @staticmethod
@@ -237,7 +237,7 @@ def _told(
 
 
 def _alike(own: ComparableText, found: VerifiedMatch[TextState]) -> float:
-    """The similarity of two texts beside the passages that they share: those are stock phrases and furniture."""
+    """The similarity of two texts beside the passages that they share: those are stock phrases and boilerplate."""
     sets = []
     for text, column in ((own, 0 if found.first else 1), (found.text, 1 if found.first else 0)):
         shared = np.zeros(len(text.units), np.bool_)

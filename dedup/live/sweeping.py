@@ -4,7 +4,7 @@ Ingest commits in two steps, the record and then the edges. Everything in betwee
 store, so that whoever comes next can finish it:
 
 ``recheck``
-    what a text's verification rests on changed (its first carrier, furniture, a landmark moved up): look all its
+    what a text's verification rests on changed (its first carrier, boilerplate, a landmark moved up): look all its
     candidates up again and write its edges anew.
 ``shrink``
     the text ceased to be a landmark somewhere: cut the edges it may no longer have.
@@ -147,7 +147,7 @@ class Sweeper:
                     sequence=a.sequence,
                     replace=True,
                     recheck=a.entry,
-                    furniture=m.furniture,
+                    boilerplate=m.boilerplate,
                     placement=placement,
                     edges=m.edges(),
                 )
@@ -158,7 +158,7 @@ class Sweeper:
 
     @staticmethod
     def _moved(state: TextState, lists: NDArray[np.uint32], near: Neighbors) -> set[int]:
-        """Texts whose furniture may have changed because this one now counts for another outlet or day."""
+        """Texts whose boilerplate may have changed because this one now counts for another outlet or day."""
         current = placement_of(state.node.carriers[0])
         if state.placement == current:
             return set()

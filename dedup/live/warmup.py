@@ -9,7 +9,7 @@ from dedup.core.clustering import EDGES, Carrier, TextNode, settle
 from dedup.core.text import of_letters
 from dedup.core.verify import coverage, verify
 from dedup.live.arrivals import prepare_batch
-from dedup.live.matching import pack_furniture, ready_text
+from dedup.live.matching import pack_boilerplate, ready_text
 from dedup.live.search import Search
 from dedup.model import Article, CollectionParameters, MatchKind
 from dedup.store.codec import Codec
@@ -39,9 +39,9 @@ def _prepare_and_compare(parameters: CollectionParameters) -> None:
     a, b = (ready for ready, _ in prepare_batch(_ARTICLES, parameters, Codec(), 0.0))
     if a.sketch is None:
         return
-    furniture = np.zeros(len(a.sketch.postings), np.bool_)
-    furniture[0] = True
-    own = ready_text(a.tokens, a.digest, pack_furniture(furniture), a.sketch, parameters)
+    boilerplate = np.zeros(len(a.sketch.postings), np.bool_)
+    boilerplate[0] = True
+    own = ready_text(a.tokens, a.digest, pack_boilerplate(boilerplate), a.sketch, parameters)
     other = ready_text(b.tokens, b.digest, b"", b.sketch, parameters)
     own.tokens.half_words_of(coverage(own, [(verify(own, other), other, True)])[0] > 0)
     if a.tokens.is_reduced:

@@ -21,7 +21,7 @@ def media_type_of(value: str) -> str:
 
 
 def extract_html(html: str) -> str:
-    """The article's own text: one paragraph a line, without navigation, comments and other furniture.
+    """The article's own text: one paragraph a line, without navigation, comments and other boilerplate.
 
     Raises:
         InvalidArticle: reason UNSUPPORTED_MEDIA_TYPE, when the extra is not installed or when there is no

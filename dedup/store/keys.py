@@ -19,8 +19,8 @@ finds all it needs on one node of a cluster. After the prefix:
 ``m<p>``   string   landmarks of a hot posting list: 8 bytes of digest + text, ascending
 ``a<n>``   string   article record: HEAD, DECISION, length and bytes of the id, payload
 ``t<t>``   hash     text: ``d`` digest, ``v`` revision, ``i`` smallest id, ``c`` carriers (that of ``i``
-                    first), ``f`` furniture postings, ``k`` cluster, ``ev`` sequence of its last eviction
-                    as a landmark, ``p`` outlet and time that its neighbors' furniture was last
+                    first), ``f`` boilerplate postings, ``k`` cluster, ``ev`` sequence of its last eviction
+                    as a landmark, ``p`` outlet and time that its neighbors' boilerplate was last
                     reckoned with (absent: as its first carrier has them), ``w`` sequence of the last
                     commit of its edges, ``x`` dead
 ``x<t>``   string   record that a dead text's postings are taken from
@@ -52,7 +52,7 @@ COLLECTIONS: Final = "dedup:collections"
 HEAD: Final = struct.Struct("<II8s8sdd16s")
 #: What stands for a version that was not given; versions end below it.
 NO_VERSION: Final = b"\xff" * 8
-#: kind, article it copies or 0, share covered, words copied, quoted, furniture, new.
+#: kind, article it copies or 0, share covered, words copied, quoted, boilerplate, new.
 DECISION: Final = struct.Struct("<BIdIIII")
 #: article, source hash, publication time (Unix s), flags, words, credits (up to 5 agencies of 12 bits).
 CARRIER: Final = struct.Struct("<IQdBIQ")

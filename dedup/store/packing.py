@@ -71,12 +71,12 @@ def pack_arrival(a: Arrival) -> bytes:
 
 
 def _pack_commit(c: TextCommit) -> list[bytes]:
-    recheck, furniture = c.recheck.encode(), c.furniture or b""
-    known = (1 if c.replace else 0) | (2 if c.furniture is not None else 0)
+    recheck, boilerplate = c.recheck.encode(), c.boilerplate or b""
+    known = (1 if c.replace else 0) | (2 if c.boilerplate is not None else 0)
     sequence = -1.0 if c.sequence is None else c.sequence
-    sizes = (len(recheck), len(furniture), len(c.placement), len(c.stay))
+    sizes = (len(recheck), len(boilerplate), len(c.placement), len(c.stay))
     head = _COMMIT.pack(c.text, c.revision, sequence, known, *sizes)
-    parts = [head, recheck, furniture, c.placement, c.stay, packed([len(c.edges)])]
+    parts = [head, recheck, boilerplate, c.placement, c.stay, packed([len(c.edges)])]
     parts += [_EDGE_TO.pack(other, revision) + encode_edge(edge) for other, revision, edge in c.edges]
     return parts
 
@@ -84,7 +84,7 @@ def _pack_commit(c: TextCommit) -> list[bytes]:
 def pack_commits(
     texts: Sequence[TextCommit], touched: Sequence[int] = (), decisions: Sequence[tuple[int, bytes]] = ()
 ) -> bytes:
-    """What commit.lua reads: commits, texts whose furniture changed, decisions by article number."""
+    """What commit.lua reads: commits, texts whose boilerplate changed, decisions by article number."""
     parts = [packed([len(texts), len(touched), len(decisions)])]
     for c in texts:
         parts += _pack_commit(c)
@@ -180,7 +180,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class TextCommit(msgspec.Struct, frozen=True, gc=False):
-    """What verification found for one text: furniture (None: as it was) and edges (other, its revision, edge).
+    """What verification found for one text: boilerplate (None: as it was) and edges (other, its revision, edge).
 
     ``stay``, texts of 4 bytes each: where ``replace`` ends all other edges, those to these stay.
     """
@@ -190,7 +190,7 @@ class TextCommit(msgspec.Struct, frozen=True, gc=False):
     sequence: int | None
     replace: bool
     recheck: str
-    furniture: bytes | None
+    boilerplate: bytes | None
     placement: bytes
     edges: list[tuple[int, int, Edge]]
     stay: bytes = b""

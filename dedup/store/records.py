@@ -123,7 +123,7 @@ class TextState(msgspec.Struct, frozen=True, gc=False):
     node: TextNode
     revision: int
     id: str
-    furniture: bytes
+    boilerplate: bytes
     cluster: int | None
     dead: bool
     placement: bytes
@@ -131,7 +131,7 @@ class TextState(msgspec.Struct, frozen=True, gc=False):
 
 
 def placement_of(carrier: Carrier) -> bytes:
-    """Outlet and time of a carrier as the furniture rule sees them, in the bytes of the record."""
+    """Outlet and time of a carrier as the boilerplate rule sees them, in the bytes of the record."""
     return _PLACEMENT.pack(carrier.source, carrier.published)
 
 
@@ -326,7 +326,7 @@ def _carrier(number: int, source: int, published: float, flags: int, words: int,
 
 def decode_text(text: int, fields: list[bytes]) -> TextState | None:
     """A text from the answer of texts.lua; None where there is none."""
-    digest, revision, name, carriers, furniture, cluster, dead, placement = fields
+    digest, revision, name, carriers, boilerplate, cluster, dead, placement = fields
     if not digest:
         return None
     size = keys.CARRIER.size
@@ -337,7 +337,7 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
         node=node,
         revision=int(revision),
         id=name.decode(),
-        furniture=furniture,
+        boilerplate=boilerplate,
         cluster=int(cluster) if cluster else None,
         dead=bool(dead),
         placement=placement,
@@ -369,7 +369,7 @@ def state_of_one(text: int, digest: bytes, article_id: str, carrier: bytes) -> T
         node=TextNode(text, digest, decode_carriers(carrier)),
         revision=1,
         id=article_id,
-        furniture=b"",
+        boilerplate=b"",
         cluster=None,
         dead=False,
         placement=b"",
@@ -384,21 +384,21 @@ def encode_decision(decision: Decision, copied: int) -> bytes:
         decision.covered,
         decision.words_copied,
         decision.words_quoted,
-        decision.words_furniture,
+        decision.words_boilerplate,
         decision.words_new,
     )
 
 
 def decode_decision(raw: tuple[int, int, float, int, int, int, int], copies: str) -> Decision:
     """A decision whose copied article has been resolved to its id."""
-    kind, _, covered, copied, quoted, furniture, new = raw
+    kind, _, covered, copied, quoted, boilerplate, new = raw
     return Decision(
         kind=DecisionKind(kind),
         copies=copies,
         covered=covered,
         words_copied=copied,
         words_quoted=quoted,
-        words_furniture=furniture,
+        words_boilerplate=boilerplate,
         words_new=new,
     )
 

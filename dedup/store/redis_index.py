@@ -103,16 +103,16 @@ class RedisIndex:
         touched: Iterable[int] = (),
         decisions: Sequence[tuple[int, bytes]] = (),
     ) -> tuple[set[int], set[int]]:
-        """Write edges, furniture and decisions; the texts refused (queued again) and the articles decided now.
+        """Write edges, boilerplate and decisions; the texts refused (queued again) and the articles decided now.
 
-        In one call, or, where the edges are very many, in several: furniture, edges, and at last the decisions, so that
-        what breaks off in between is not taken for done.
+        In one call, or, where the edges are very many, in several: boilerplate, edges, and at last the decisions, so
+        that what breaks off in between is not taken for done.
         """
         moved = list(touched)
         if sum(len(c.edges) for c in texts) + len(moved) <= MOST_EDGES:
             refused, decided, _ = await self._run("commit", pack_commits(texts, moved, decisions))
             return set(refused), set(decided)
-        texts, failed = await self._commit_furniture(texts)
+        texts, failed = await self._commit_boilerplate(texts)
         for part in commits_in_parts(texts):
             refused, _, _ = await self._run("commit", pack_commits(part))
             failed |= set(refused)
@@ -121,12 +121,12 @@ class RedisIndex:
         _, decided, _ = await self._run("commit", pack_commits([], [], decisions))
         return failed, set(decided)
 
-    async def _commit_furniture(self, texts: Sequence[TextCommit]) -> tuple[list[TextCommit], set[int]]:
-        """Write the furniture of texts alone; what is left to write at their new revisions, and the texts refused."""
+    async def _commit_boilerplate(self, texts: Sequence[TextCommit]) -> tuple[list[TextCommit], set[int]]:
+        """Write the boilerplate of texts alone; what is left to write at their new revisions, and the texts refused."""
         first = [
             msgspec.structs.replace(c, replace=False, recheck="", edges=[])
             for c in texts
-            if c.furniture is not None
+            if c.boilerplate is not None
         ]
         refused, _, changed = await self._run("commit", pack_commits(first)) if first else ([], [], [])
         failed, moved = set(refused), set(changed)
@@ -134,7 +134,7 @@ class RedisIndex:
             msgspec.structs.replace(
                 c,
                 revision=c.revision + (c.text in moved),
-                furniture=None,
+                boilerplate=None,
                 placement=b"",
                 edges=[(other, revision + (other in moved), edge) for other, revision, edge in c.edges],
             )

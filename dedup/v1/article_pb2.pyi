@@ -550,7 +550,7 @@ class Decision(_message.Message):
     COVERED_FIELD_NUMBER: _builtins.int
     WORDS_COPIED_FIELD_NUMBER: _builtins.int
     WORDS_QUOTED_FIELD_NUMBER: _builtins.int
-    WORDS_FURNITURE_FIELD_NUMBER: _builtins.int
+    WORDS_BOILERPLATE_FIELD_NUMBER: _builtins.int
     WORDS_NEW_FIELD_NUMBER: _builtins.int
     kind: Global___DecisionKind.ValueType
     """The decision."""
@@ -562,8 +562,8 @@ class Decision(_message.Message):
     """Words copied from any earlier arrival, outside quotation marks. This and the next three add up to its words."""
     words_quoted: _builtins.int
     """Words found in an earlier arrival, inside quotation marks here or there."""
-    words_furniture: _builtins.int
-    """Words of furniture: what its outlet repeats on its pages."""
+    words_boilerplate: _builtins.int
+    """Words of boilerplate: what its outlet repeats on its pages."""
     words_new: _builtins.int
     """Words not seen before."""
     def __init__(
@@ -574,12 +574,12 @@ class Decision(_message.Message):
         covered: _builtins.float = ...,
         words_copied: _builtins.int = ...,
         words_quoted: _builtins.int = ...,
-        words_furniture: _builtins.int = ...,
+        words_boilerplate: _builtins.int = ...,
         words_new: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "covered", b"covered", "kind", b"kind", "words_copied", b"words_copied", "words_furniture", b"words_furniture", "words_new", b"words_new", "words_quoted", b"words_quoted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "covered", b"covered", "kind", b"kind", "words_boilerplate", b"words_boilerplate", "words_copied", b"words_copied", "words_new", b"words_new", "words_quoted", b"words_quoted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -553,7 +553,7 @@ class CompareArticlesRequest(_message.Message):
     OTHER_FIELD_NUMBER: _builtins.int
     OFFSET_ENCODING_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """`collections/{collection}`, whose parameters are used and whose furniture is left out. Empty: the collection of
+    """`collections/{collection}`, whose parameters are used and whose boilerplate is left out. Empty: the collection of
     the first name given, else `collections/default`.
     """
     offset_encoding: _article_pb2.OffsetEncoding.ValueType

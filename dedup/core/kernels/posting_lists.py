@@ -47,16 +47,16 @@ def _opening(texts, landmarks):
 
 @nb.njit(cache=True, nogil=True)
 def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving):
-    """Read posting lists: which are furniture, who may be compared, whose furniture changed.
+    """Read posting lists: which are boilerplate, who may be compared, whose boilerplate changed.
 
     ``lists`` uint32 is a sequence of entries (index, e, m, moved, texts of a hot list, e other texts, m landmarks, of
     which the first open the list: may be compared with all; without others the own text is no landmark);
     ``texts``, ascending, with their sources and days are all texts in them that are alive; ``own`` is the asking
     text, which stands among no others. With ``leaving`` False the own text came in and ``moved`` is the landmark it
     pushed out; with True it went out and ``moved`` is the one that took its place.
-    Returns furniture bool (size,), eligible bool (texts,), changes as rows (index, source; 0: of every source).
+    Returns boilerplate bool (size,), eligible bool (texts,), changes as rows (index, source; 0: of every source).
     """
-    furniture = np.zeros(size, np.bool_)
+    boilerplate = np.zeros(size, np.bool_)
     eligible = np.zeros(texts.size, np.bool_)
     in_hot = np.zeros(texts.size, np.bool_)  # met in one hot list
     change_index = np.empty(2 * size, np.int32)
@@ -97,9 +97,9 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
         if own_inside and own != 0 and not leaving:
             group[count], group_source[count], group_day[count] = own, own_source, own_day
             count += 1
-        boilerplate = m > 0 and now > m and _everywhere(group_day, count, now)
-        mine = boilerplate or _repeats(group_source, group_day, count, own_source)
-        furniture[index] = mine
+        everyones = m > 0 and now > m and _everywhere(group_day, count, now)
+        mine = everyones or _repeats(group_source, group_day, count, own_source)
+        boilerplate[index] = mine
         was_inside = m == 0 or moved != 0 if leaving else own_inside
         if own != 0 and (was_inside or m > 0):
             # the list as it was before: without who came, with who went
@@ -115,13 +115,13 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
                 was_source[held], was_day[held] = sources[moved_at], days[moved_at]
                 held += 1
             before_now = now + 1 if leaving else now - 1
-            if boilerplate != (m > 0 and before_now > m and _everywhere(was_day, held, before_now)):
+            if everyones != (m > 0 and before_now > m and _everywhere(was_day, held, before_now)):
                 change_index[changes], change_source[changes] = index, 0
                 changes += 1
-            elif not boilerplate and _repeats(was_source, was_day, held, own_source) != mine:
+            elif not everyones and _repeats(was_source, was_day, held, own_source) != mine:
                 change_index[changes], change_source[changes] = index, own_source
                 changes += 1
-            if not boilerplate and moved_at < texts.size and sources[moved_at] != own_source:
+            if not everyones and moved_at < texts.size and sources[moved_at] != own_source:
                 before = _repeats(was_source, was_day, held, sources[moved_at])
                 if before != _repeats(group_source, group_day, count, sources[moved_at]):
                     change_index[changes], change_source[changes] = index, sources[moved_at]
@@ -134,20 +134,20 @@ def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving)
                     eligible[at] = m == 0 or in_hot[at]
                     in_hot[at] = True
         p += e + m
-    return furniture, eligible, change_index[:changes].copy(), change_source[:changes].copy()
+    return boilerplate, eligible, change_index[:changes].copy(), change_source[:changes].copy()
 
 
 @nb.njit(cache=True, nogil=True)
-def usable(postings, minima, positions, furniture, tokens, headline, k):
-    """Which of so many tokens are no furniture, bool (tokens,).
+def usable(postings, minima, positions, boilerplate, tokens, headline, k):
+    """Which of so many tokens are no boilerplate, bool (tokens,).
 
-    ``furniture`` bool (postings,) says which postings are. ``minima``, each of which is a posting, stand at
+    ``boilerplate`` bool (postings,) says which postings are. ``minima``, each of which is a posting, stand at
     ``positions``, counted from the end of the headline; one covers its k tokens, two neighbors all between them.
     """
     out = np.ones(tokens, np.bool_)
-    stop = 0  # of the furniture so far, where the minimum before was some
+    stop = 0  # of the boilerplate so far, where the minimum before was some
     for i in range(positions.size):
-        if not furniture[np.searchsorted(postings, minima[i])]:
+        if not boilerplate[np.searchsorted(postings, minima[i])]:
             stop = 0
             continue
         start = positions[i] + headline
@@ -159,7 +159,7 @@ def usable(postings, minima, positions, furniture, tokens, headline, k):
 
 @nb.njit(cache=True, nogil=True)
 def members(lists, placed_only):
-    """All texts named in posting lists, in order, with repetition; or only those that decide about furniture.
+    """All texts named in posting lists, in order, with repetition; or only those that decide about boilerplate.
 
     These are the landmarks of a list that has some, and all members of another.
     """

@@ -1,11 +1,11 @@
--- Write what verification found: edges of texts, furniture, decisions of articles.
+-- Write what verification found: edges of texts, boilerplate, decisions of articles.
 -- ARGV: one after another, numbers of 4 bytes: how many texts, touched texts and decisions follow; then
---   texts, each: number, revision it was read at, sequence of its look-up (a double, -1 none), 1 to replace + 2 if furniture is
---     given, lengths of the four that follow: sequence of the recheck it answers ('' none), furniture, placement ('' unchanged),
+--   texts, each: number, revision it was read at, sequence of its look-up (a double, -1 none), 1 to replace + 2 if boilerplate is
+--     given, lengths of the four that follow: sequence of the recheck it answers ('' none), boilerplate, placement ('' unchanged),
 --     texts whose edges stay besides; then how many edges, each: other text, its revision, value (EDGE bytes);
---   texts whose furniture changed;
+--   texts whose boilerplate changed;
 --   decisions: article number, length, decision ('' none).
--- Answer: {texts whose commit was refused and will be verified again, articles decided now, texts whose furniture changed}
+-- Answer: {texts whose commit was refused and will be verified again, articles decided now, texts whose boilerplate changed}
 refuse_if_full()
 local refused, decided = {}, {}
 local batch, at = ARGV[1], 13
@@ -17,11 +17,11 @@ local function take(size)
 end
 
 local function read_commit()
-  local c, known, recheck, furniture, placement, stay, edges = {edges = {}}, nil, nil, nil, nil, nil, nil
-  c.t, c.revision, c.seen, known, recheck, furniture, placement, stay, at = unpack_struct('<I4I4dBI4I4I4I4', batch, at)
-  c.recheck, c.furniture, c.placement, c.stay = take(recheck), take(furniture), take(placement), take(stay)
+  local c, known, recheck, boilerplate, placement, stay, edges = {edges = {}}, nil, nil, nil, nil, nil, nil
+  c.t, c.revision, c.seen, known, recheck, boilerplate, placement, stay, at = unpack_struct('<I4I4dBI4I4I4I4', batch, at)
+  c.recheck, c.boilerplate, c.placement, c.stay = take(recheck), take(boilerplate), take(placement), take(stay)
   c.replace = known % 2 == 1
-  if known < 2 then c.furniture = nil end
+  if known < 2 then c.boilerplate = nil end
   edges, at = unpack_struct('<I4', batch, at)
   for i = 1, edges do
     local o, revision, value
@@ -47,12 +47,12 @@ local function shrink_if(t, evicted, seen)
   end
 end
 
--- First furniture, which others' edges rest on: where it changes the revision moves on, and an edge of this very
--- call, verified with the new furniture, names the revision before.
+-- First boilerplate, which others' edges rest on: where it changes the revision moves on, and an edge of this very
+-- call, verified with the new boilerplate, names the revision before.
 local texts, moved, moved_texts = {}, {}, {}
 for _ = 1, commits do
   local c = read_commit()
-  local furniture, placement = c.furniture, c.placement
+  local boilerplate, placement = c.boilerplate, c.placement
   local key = base .. 't' .. c.t
   local state = call('HMGET', key, 'v', 'ev', 'x', 'f')
   if not state[1] or state[3] then
@@ -64,8 +64,8 @@ for _ = 1, commits do
     c.evicted = state[2]
     if placement ~= '' then call('HSET', key, 'p', placement) end
     texts[#texts + 1] = c
-    if furniture and furniture ~= (state[4] or '') then
-      if furniture == '' then call('HDEL', key, 'f') else call('HSET', key, 'f', furniture) end
+    if boilerplate and boilerplate ~= (state[4] or '') then
+      if boilerplate == '' then call('HDEL', key, 'f') else call('HSET', key, 'f', boilerplate) end
       call('HINCRBY', key, 'v', 1)
       moved[c.t] = true
       moved_texts[#moved_texts + 1] = c.t

@@ -1,5 +1,5 @@
 -- The state of texts. ARGV: 'first' or 'all' carriers, the texts (4 bytes each).
--- Answer for a text: {digest, revision, smallest id, carriers, furniture, cluster, dead, placement}, all empty where there is none.
+-- Answer for a text: {digest, revision, smallest id, carriers, boilerplate, cluster, dead, placement}, all empty where there is none.
 -- A byte more after the first carrier tells that there are others.
 local out = {}
 local all = ARGV[1] == 'all'

@@ -1,4 +1,4 @@
--- The furniture of these texts changed: everything verified with them is verified again. ARGV: texts.
+-- The boilerplate of these texts changed: everything verified with them is verified again. ARGV: texts.
 refuse_if_full()
 for i = 1, #ARGV do touch(ARGV[i]) end
 return #ARGV
