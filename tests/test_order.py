@@ -170,7 +170,7 @@ async def test_a_list_that_becomes_hot_queues_whom_it_parts(
 
     async def waiting(index: RedisIndex, queue: str, limit: int) -> list[tuple[int, str]]:
         found = await read(index, queue, limit)
-        queued.update(text for text, _ in found if queue == "shrink")
+        queued.update(text for text, _ in found if queue == "prune")
         return found
 
     monkeypatch.setattr(RedisIndex, "waiting", waiting)

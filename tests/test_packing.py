@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from dedup.core.provenance import AGENCIES, CREDITED, agencies, credit_bits, credits_of_bits
 from dedup.model import Credit, CreditPlace
-from dedup.store.packing import MOST_EDGES, Cut, Question, cuts_in_parts, in_parts
+from dedup.store.packing import MOST_EDGES, EdgeDeletion, Question, deletions_in_parts, in_parts
 
-_CUT = struct.Struct("<IddI")
+_DELETION = struct.Struct("<IddI")
 
 
 def read(part: bytes) -> list[tuple[int, float, float, tuple[int, ...]]]:
-    """A part as cut.lua reads it."""
+    """A part as delete_edges.lua reads it."""
     found, at = [], 0
     while at < len(part):
-        text, entry, sequence, count = _CUT.unpack_from(part, at)
-        at += _CUT.size
+        text, entry, sequence, count = _DELETION.unpack_from(part, at)
+        at += _DELETION.size
         found.append((text, entry, sequence, struct.unpack_from(f"<{count}I", part, at)))
         at += 4 * count
     return found
@@ -28,14 +28,16 @@ def read(part: bytes) -> list[tuple[int, float, float, tuple[int, ...]]]:
 @given(st.lists(st.integers(0, 3 * MOST_EDGES), max_size=6))
 def test_cuts_are_whole_in_parts_of_bounded_size(sizes: list[int]) -> None:
     """Every edge is in one part, no part has too many, and a text's entry ends with the last of its parts."""
-    cuts = [Cut(n + 1, str(100 + n), 7, range(1000, 1000 + size)) for n, size in enumerate(sizes)]
-    parts = [read(part) for part in cuts_in_parts(cuts)]
+    deletions = [
+        EdgeDeletion(n + 1, str(100 + n), 7, range(1000, 1000 + size)) for n, size in enumerate(sizes)
+    ]
+    parts = [read(part) for part in deletions_in_parts(deletions)]
     assert all(sum(len(others) for *_, others in part) <= MOST_EDGES for part in parts)
     rows = [row for part in parts for row in part]
-    for cut in cuts:
-        mine = [row for row in rows if row[0] == cut.text]
-        assert [other for *_, others in mine for other in others] == list(cut.others)
-        assert [entry for _, entry, _, _ in mine] == [-1.0] * (len(mine) - 1) + [float(cut.entry)]
+    for deletion in deletions:
+        mine = [row for row in rows if row[0] == deletion.text]
+        assert [other for *_, others in mine for other in others] == list(deletion.others)
+        assert [entry for _, entry, _, _ in mine] == [-1.0] * (len(mine) - 1) + [float(deletion.entry)]
         assert {sequence for _, _, sequence, _ in mine} == {7.0}
 
 

@@ -120,7 +120,7 @@ class Collections:
             texts=counts["texts"],
             clusters=counts["clusters"],
             stories=counts["stories"],
-            pending=counts["pending"] + counts["recheck"] + counts["shrink"] + counts["dead"],
+            pending=counts["pending"] + counts["recheck"] + counts["prune"] + counts["dead"],
             dirty=counts["dirty"],
             store_memory_bytes=await self._store.memory_bytes(),
             created=registered.created,

@@ -234,27 +234,27 @@ class Ingest:
     # -- commit --------------------------------------------------------------------------------------
 
     async def _commit(self, batch: Batch) -> None:
-        commits, touched = [], set()
+        commits, invalidated = [], set()
         for item in batch.items:
             matched = batch.matched.get(item.stored.text)
             if item.late and matched is not None:
-                touched |= {item.stored.text} | self._matcher.surrounded_by(matched)
+                invalidated |= {item.stored.text} | self._matcher.surrounded_by(matched)
             if not item.stored.new_text or matched is None:
                 continue
             item.matched = matched
             commits.append(commit_of(item.stored, matched))
             if matched.changed:
-                touched |= await self._matcher.touched_by(matched)
+                invalidated |= await self._matcher.invalidated_by(matched)
         decisions = await self._decide_all(batch)
-        if not (commits or touched or decisions):
+        if not (commits or invalidated or decisions):
             return
         with stage("commit"):
-            refused, decided = await self._index.commit(commits, touched, decisions)
+            refused, decided = await self._index.commit(commits, invalidated, decisions)
         for item in batch.items:
             if item.decision is not None and item.stored.number not in decided and not item.decided:
                 await self._read_decision(item)
         self._keep(batch, commits, refused)
-        if refused or touched:
+        if refused or invalidated:
             self._queued.set()
 
     def _keep(self, batch: Batch, commits: Sequence[TextCommit], refused: set[int]) -> None:

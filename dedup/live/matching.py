@@ -296,7 +296,7 @@ class Matcher:
         """Remember a text that was just made ready."""
         self._cache.put(self._cached_as, text, revision, as_stored(ready))
 
-    async def touched_by(self, matched: Matched) -> set[int]:
+    async def invalidated_by(self, matched: Matched) -> set[int]:
         """Texts whose boilerplate may have changed with the coming of this one."""
         return await self.members_of_sources(matched.asking.sketch, matched.changed, matched.asking.text)
 
@@ -304,8 +304,8 @@ class Matcher:
     def surrounded_by(matched: Matched) -> set[int]:
         """Texts whose boilerplate may have changed with the coming of this one, whose writer died before it said so.
 
-        What it changed then cannot be told now: others came in between, and the landmarks it pushed out are forgotten.
-        Where it could change anything for others, its lists name all their members.
+        What it changed then cannot be told now: others came in between, and the landmarks it pushed out are known no
+        more. Where it could change anything for others, its lists name all their members.
         """
         return set(texts_in(matched.asking.lists).tolist())
 
@@ -320,17 +320,17 @@ class Matcher:
             index: await self.index.members(posting_bytes(made.postings[index : index + 1]))
             for index in by_posting
         }
-        touched: set[int] = set()
+        invalidated: set[int] = set()
         some = [m for index, m in members.items() if EVERY_SOURCE not in by_posting[index]]
         placed = await self.index.placements(np.unique(np.concatenate(some))) if some else None
         for index, sources in by_posting.items():
             if EVERY_SOURCE in sources:
-                touched.update(members[index].tolist())
+                invalidated.update(members[index].tolist())
             elif placed is not None:
                 theirs = np.isin(placed.sources, np.array(list(sources), np.uint64)) & ~placed.dead
-                touched.update(np.intersect1d(placed.texts[theirs], members[index]).tolist())
-        touched.discard(own)
-        return touched
+                invalidated.update(np.intersect1d(placed.texts[theirs], members[index]).tolist())
+        invalidated.discard(own)
+        return invalidated
 
 
 _NO_TEXTS: Final = np.empty(0, np.uint32)

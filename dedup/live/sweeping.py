@@ -6,8 +6,8 @@ store, so that whoever comes next can finish it:
 ``recheck``
     what a text's verification rests on changed (its first carrier, boilerplate, a landmark moved up): look all its
     candidates up again and write its edges anew.
-``shrink``
-    the text ceased to be a landmark somewhere: cut the edges it may no longer have.
+``prune``
+    the text ceased to be a landmark somewhere: delete the edges it may no longer have.
 ``dead``
     its last carrier left: take it out of the posting lists.
 ``pending``
@@ -28,7 +28,7 @@ from dedup.errors import DedupError
 from dedup.live.background import Background
 from dedup.live.matching import Asking, neighbors
 from dedup.observability import stage
-from dedup.store.packing import Cut, Question, TextCommit, posting_bytes
+from dedup.store.packing import EdgeDeletion, Question, TextCommit, posting_bytes
 from dedup.store.records import placed_source, placement_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 #: Texts taken up in one pass over a queue.
 BATCH: Final = 64
 #: Seconds that lost landmarks wait at most while articles come in.
-SHRINK_SECONDS: Final = 5.0
+PRUNE_SECONDS: Final = 5.0
 #: Seconds between two looks whether a collection has articles enough for a dictionary.
 LESSON_SECONDS: Final = 2.0
 _DAY: Final = 86400.0
@@ -84,7 +84,7 @@ class Sweeper:
         self._finish = finish
         self._wake_settler = wake_settler
         self._ingesting = busy
-        self._next_shrink = 0.0
+        self._next_prune = 0.0
         self._next_lesson = 0.0
         self._loop = Background("sweeping", index.collection, self._work, queued)
 
@@ -118,9 +118,9 @@ class Sweeper:
             if rechecks:
                 done = await self._recheck(rechecks)
             if not self._can_wait():
-                done = await self._shrink() or done
+                done = await self._prune() or done
             for text, _ in await self._index.waiting("dead", BATCH):
-                done = await self._bury(text) or done
+                done = await self._purge(text) or done
             stale = await self._index.stale(time.time() - self._recovery, BATCH)
             if stale:
                 done = await self._finish(stale) or done
@@ -136,7 +136,7 @@ class Sweeper:
         alive = [(states[t], entry) for t, entry in entries if t not in gone]
         asked = await self._ask(alive)
         matched = await self._matcher.match([a.asking for a in asked])
-        commits, touched = [], set()
+        commits, invalidated = [], set()
         for m, a in zip(matched, asked, strict=True):
             state = a.state
             placement = placement_of(state.node.carriers[0])
@@ -152,8 +152,8 @@ class Sweeper:
                     edges=m.edges(),
                 )
             )
-            touched |= self._moved(state, m.asking.lists, m.near)
-        await self._index.commit(commits, touched)
+            invalidated |= self._moved(state, m.asking.lists, m.near)
+        await self._index.commit(commits, invalidated)
         return bool(gone or asked)
 
     @staticmethod
@@ -204,26 +204,26 @@ class Sweeper:
 
     def _can_wait(self) -> bool:
         """Whether lost landmarks can: while a hot story comes in, texts lose their places again and again."""
-        return self._ingesting() and time.monotonic() < self._next_shrink
+        return self._ingesting() and time.monotonic() < self._next_prune
 
     # -- lost landmarks ----------------------------------------------------------------------------------
 
-    async def _shrink(self) -> bool:
-        """Cut what texts that lost a place as landmark may no longer have; whether any entry left the queue."""
-        lost = await self._index.waiting("shrink", BATCH)
+    async def _prune(self) -> bool:
+        """Delete edges that texts may have no longer since they lost a landmark; whether any entry left the queue."""
+        lost = await self._index.waiting("prune", BATCH)
         if len(lost) < BATCH:
-            self._next_shrink = time.monotonic() + SHRINK_SECONDS
+            self._next_prune = time.monotonic() + PRUNE_SECONDS
         if not lost:
             return False
         texts = [t for t, _ in lost]
         states = await self._index.texts(texts)
         gone = [t for t in texts if t not in states or states[t].dead]
-        await self._index.finished("shrink", *gone)
+        await self._index.finished("prune", *gone)
         # an edge written from here on comes from a look-up that knows of the lost place, or queues the text again
         edges = await self._index.edges(texts)
         alive = [(states[t], entry) for t, entry in lost if t not in gone]
-        cuts = [
-            Cut(text=s.node.text, entry=entry, sequence=0, others=())
+        deletions = [
+            EdgeDeletion(text=s.node.text, entry=entry, sequence=0, others=())
             for s, entry in alive
             if s.node.text not in edges
         ]
@@ -231,15 +231,17 @@ class Sweeper:
         others = [{e.a + e.b - a.asking.text for e in edges[a.asking.text]} for a in asked]
         eligible = await self._matcher.eligible([a.asking for a in asked], others)
         for a, met, still in zip(asked, others, eligible, strict=True):
-            cuts.append(
-                Cut(text=a.asking.text, entry=a.entry, sequence=a.sequence, others=sorted(met - still))
+            deletions.append(
+                EdgeDeletion(
+                    text=a.asking.text, entry=a.entry, sequence=a.sequence, others=sorted(met - still)
+                )
             )
-        await self._index.cut(cuts)
-        return bool(gone or cuts)
+        await self._index.delete_edges(deletions)
+        return bool(gone or deletions)
 
     # -- the dead ------------------------------------------------------------------------------------------
 
-    async def _bury(self, text: int) -> bool:
+    async def _purge(self, text: int) -> bool:
         """Take a dead text out of its lists, once its cluster has been settled without it."""
         if await self._index.is_queued("dirty", text):
             self._wake_settler()
@@ -250,11 +252,11 @@ class Sweeper:
             await self._index.finished("dead", text)
             return True
         _, made = self._sketch(record)
-        lists = await self._index.forget(text, posting_bytes(made.postings))
+        lists = await self._index.unindex(text, posting_bytes(made.postings))
         around = neighbors(await self._index.placements(texts_in(lists)))
         carrier = state.node.carriers[0]
         own = Placed(text, carrier.source, int(carrier.published // _DAY))
         seen = survey(lists, around, own, len(made.postings), leaving=True)
-        touched = await self._matcher.members_of_sources(made, seen.changed, text)
-        await self._index.touch(touched | self._moved(state, lists, around))
+        invalidated = await self._matcher.members_of_sources(made, seen.changed, text)
+        await self._index.invalidate(invalidated | self._moved(state, lists, around))
         return True

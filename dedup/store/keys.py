@@ -28,7 +28,7 @@ finds all it needs on one node of a cluster. After the prefix:
 ``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides
 ``c<c>``   string   cluster; only where it has several articles, links or a story
 ``s<s>``   string   story
-``pending`` ``dirty`` ``recheck`` ``shrink`` ``dead``   sorted sets: work to finish, see dedup/live
+``pending`` ``dirty`` ``recheck`` ``prune`` ``dead``   sorted sets: work to finish, see dedup/live
 ``clusters`` ``stories``   sorted sets of ids
 ``lease``  string   who settles
 ========== ======== ================================================================================

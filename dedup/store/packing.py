@@ -31,7 +31,7 @@ _Asks = TypeVar("_Asks", "Arrival", "Question")
 _ARRIVAL: Final = struct.Struct("<12s1s8s8sdB16s29sIIII")
 _COMMIT: Final = struct.Struct("<IIdBIIII")
 _EDGE_TO: Final = struct.Struct("<II")
-_CUT: Final = struct.Struct("<IddI")
+_DELETION: Final = struct.Struct("<IddI")
 
 
 def packed(numbers: Sequence[int]) -> bytes:
@@ -82,13 +82,13 @@ def _pack_commit(c: TextCommit) -> list[bytes]:
 
 
 def pack_commits(
-    texts: Sequence[TextCommit], touched: Sequence[int] = (), decisions: Sequence[tuple[int, bytes]] = ()
+    texts: Sequence[TextCommit], invalidated: Sequence[int] = (), decisions: Sequence[tuple[int, bytes]] = ()
 ) -> bytes:
     """What commit.lua reads: commits, texts whose boilerplate changed, decisions by article number."""
-    parts = [packed([len(texts), len(touched), len(decisions)])]
+    parts = [packed([len(texts), len(invalidated), len(decisions)])]
     for c in texts:
         parts += _pack_commit(c)
-    parts.append(packed(touched))
+    parts.append(packed(invalidated))
     parts += [struct.pack(f"<II{len(raw)}s", number, len(raw), raw) for number, raw in decisions]
     return b"".join(parts)
 
@@ -110,17 +110,21 @@ def commits_in_parts(texts: Iterable[TextCommit]) -> list[list[TextCommit]]:
     return parts
 
 
-def cuts_in_parts(cuts: Iterable[Cut]) -> list[bytes]:
-    """What cut.lua reads, so that no call removes more than ``MOST_EDGES`` edges; a text's last part ends its entry."""
+def deletions_in_parts(deletions: Iterable[EdgeDeletion]) -> list[bytes]:
+    """What delete_edges.lua reads: at most ``MOST_EDGES`` edges a call; a text's last part ends its entry."""
     parts: list[list[bytes]] = [[]]
     room = MOST_EDGES
-    for cut in cuts:
-        left = list(cut.others)
+    for deletion in deletions:
+        left = list(deletion.others)
         while len(left) > room:
-            parts[-1].append(_CUT.pack(cut.text, -1.0, cut.sequence, room) + packed(left[:room]))
+            parts[-1].append(
+                _DELETION.pack(deletion.text, -1.0, deletion.sequence, room) + packed(left[:room])
+            )
             parts.append([])
             left, room = left[room:], MOST_EDGES
-        parts[-1].append(_CUT.pack(cut.text, float(cut.entry), cut.sequence, len(left)) + packed(left))
+        parts[-1].append(
+            _DELETION.pack(deletion.text, float(deletion.entry), deletion.sequence, len(left)) + packed(left)
+        )
         room -= len(left)
     return [b"".join(part) for part in parts if part]
 
@@ -133,7 +137,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     postings: bytes
 
 
-class Cut(msgspec.Struct, frozen=True, gc=False):
+class EdgeDeletion(msgspec.Struct, frozen=True, gc=False):
     """A text that lost a place as landmark: its entry in the queue, its look-up's sequence, whom it may not meet."""
 
     text: int

@@ -19,12 +19,12 @@ from dedup.store.codec import Codec, UnknownDictionary
 from dedup.store.packing import (
     MOST_EDGES,
     Arrival,
-    Cut,
+    EdgeDeletion,
     Question,
     Stored,
     TextCommit,
     commits_in_parts,
-    cuts_in_parts,
+    deletions_in_parts,
     in_parts,
     pack_arrival,
     pack_commits,
@@ -100,7 +100,7 @@ class RedisIndex:
     async def commit(
         self,
         texts: Sequence[TextCommit],
-        touched: Iterable[int] = (),
+        invalidated: Iterable[int] = (),
         decisions: Sequence[tuple[int, bytes]] = (),
     ) -> tuple[set[int], set[int]]:
         """Write edges, boilerplate and decisions; the texts refused (queued again) and the articles decided now.
@@ -108,7 +108,7 @@ class RedisIndex:
         In one call, or, where the edges are very many, in several: boilerplate, edges, and at last the decisions, so
         that what breaks off in between is not taken for done.
         """
-        moved = list(touched)
+        moved = list(invalidated)
         if sum(len(c.edges) for c in texts) + len(moved) <= MOST_EDGES:
             refused, decided, _ = await self._run("commit", pack_commits(texts, moved, decisions))
             return set(refused), set(decided)
@@ -143,19 +143,21 @@ class RedisIndex:
         ]
         return left, failed
 
-    async def cut(self, cuts: Sequence[Cut]) -> None:
+    async def delete_edges(self, deletions: Sequence[EdgeDeletion]) -> None:
         """Remove edges of texts that lost their places as landmarks, and take these off the queue."""
-        await self._store.run_each("cut", [self._prefix], [(part,) for part in cuts_in_parts(cuts)])
+        await self._store.run_each(
+            "delete_edges", [self._prefix], [(part,) for part in deletions_in_parts(deletions)]
+        )
 
-    async def forget(self, text: int, postings: bytes) -> NDArray[np.uint32]:
+    async def unindex(self, text: int, postings: bytes) -> NDArray[np.uint32]:
         """Take a dead text out of its lists; what is left in them."""
-        return np.frombuffer(await self._run("forget", text, self._landmarks, postings), np.uint32)
+        return np.frombuffer(await self._run("unindex", text, self._landmarks, postings), np.uint32)
 
-    async def touch(self, texts: Iterable[int]) -> None:
+    async def invalidate(self, texts: Iterable[int]) -> None:
         """Have everything verified with these texts verified again."""
         wanted = list(texts)
         for start in range(0, len(wanted), MOST_EDGES):
-            await self._run("touch", *wanted[start : start + MOST_EDGES])
+            await self._run("invalidate", *wanted[start : start + MOST_EDGES])
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -336,7 +338,7 @@ class RedisIndex:
 
     async def counts(self) -> dict[str, int]:
         """Sizes: articles, texts, clusters, stories, and the queues."""
-        queues = ("pending", "recheck", "shrink", "dead", "dirty", "clusters", "stories")
+        queues = ("pending", "recheck", "prune", "dead", "dirty", "clusters", "stories")
         answers = await self._store.pipeline(
             [("ZCARD", f"{self._prefix}{queue}") for queue in queues]
             + [("HMGET", f"{self._prefix}#", "articles", "texts")]

@@ -156,7 +156,7 @@ def join_supported(
                 continue
             waiting[left] = e
             left += 1
-            together = size[x] + size[y]  # with both labels it tells both sizes: neither group ever shrinks
+            together = size[x] + size[y]  # with both labels it tells both sizes: groups only grow
             if tried_x[e] == x and tried_y[e] == y and tried_size[e] == together:
                 continue
             tried_x[e], tried_y[e], tried_size[e] = x, y, together

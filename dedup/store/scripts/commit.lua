@@ -1,5 +1,5 @@
 -- Write what verification found: edges of texts, boilerplate, decisions of articles.
--- ARGV: one after another, numbers of 4 bytes: how many texts, touched texts and decisions follow; then
+-- ARGV: one after another, numbers of 4 bytes: how many texts, invalidated texts and decisions follow; then
 --   texts, each: number, revision it was read at, sequence of its look-up (a double, -1 none), 1 to replace + 2 if boilerplate is
 --     given, lengths of the four that follow: sequence of the recheck it answers ('' none), boilerplate, placement ('' unchanged),
 --     texts whose edges stay besides; then how many edges, each: other text, its revision, value (EDGE bytes);
@@ -9,7 +9,7 @@
 refuse_if_full()
 local refused, decided = {}, {}
 local batch, at = ARGV[1], 13
-local commits, touched, decisions = unpack_struct('<I4I4I4', batch)
+local commits, invalidated, decisions = unpack_struct('<I4I4I4', batch)
 
 local function take(size)
   at = at + size
@@ -39,11 +39,11 @@ local function remove_edge(t, o)
   dirty(o)
 end
 
-local shrinking = {}
-local function shrink_if(t, evicted, seen)
-  if evicted and seen >= 0 and tonumber(evicted) > seen and not shrinking[t] then
-    shrinking[t] = true
-    queue('shrink', t)
+local pruning = {}
+local function prune_if(t, evicted, seen)
+  if evicted and seen >= 0 and tonumber(evicted) > seen and not pruning[t] then
+    pruning[t] = true
+    queue('prune', t)
   end
 end
 
@@ -105,11 +105,11 @@ for _, c in ipairs(texts) do
           call('HSET', base .. 'e' .. o, t4, value)
           changed = true
         end
-        shrink_if(o, other[2], c.seen)
+        prune_if(o, other[2], c.seen)
       end
     end
   end
-  shrink_if(t, c.evicted, c.seen)
+  prune_if(t, c.evicted, c.seen)
   if changed then dirty(t) end
   if again then
     queue('recheck', t)
@@ -118,7 +118,7 @@ for _, c in ipairs(texts) do
     call('ZREM', base .. 'recheck', t)
   end
 end
-for _, t in ipairs(numbers(take(4 * touched))) do touch(t) end
+for _, t in ipairs(numbers(take(4 * invalidated))) do invalidate(t) end
 local done = {'ZREM', base .. 'pending'}
 for _ = 1, decisions do
   local n, size

@@ -14,7 +14,7 @@ local FLAG_COMPARABLE, FLAG_TOMBSTONE, FLAG_DECIDED = 1, 2, 4
 local SHORT = 64         -- bytes of a posting list inside its bucket: 16 texts
 local LISTED, PACKED = 'L', 'P'  -- first bytes of what a bucket holds of a posting, unless that is a number in decimals
 local LOAD = 45          -- entries a bucket holds on average before the next one is split: twice as many cost twice the time
-local TELLERS = 200      -- texts that a list of a word pair holds; from then on it says nothing, and is not asked
+local SAME_EVENT = 200      -- texts that a list of a word pair holds; from then on it says nothing, and is not asked
 local CROWD = 100        -- texts from which on half of a hot list's landmarks open it; the same number in core/kernels/posting_lists.py
 local MANY = 200         -- edges of a text that are not read, or removed, in one script
 local BLOCK = 16         -- numbers of events that a script takes at once
@@ -130,7 +130,7 @@ local function queue(name, t) call('ZADD', base .. name, next_sequence(), t) end
 -- A text's edges or carriers changed: its component is settled again.
 local function dirty(t) queue('dirty', t) end
 -- What its verification rests on changed: edges made before are verified again.
-local function touch(t)
+local function invalidate(t)
   if call('EXISTS', base .. 't' .. t) == 1 then
     call('HINCRBY', base .. 't' .. t, 'v', 1)
     queue('recheck', t)

@@ -52,7 +52,7 @@ local function close_counts()
   if #members > 2 then call(unpack(members)) end
 end
 
--- A text may now be compared with fewer of a list's members: edges to those are cut. One that is on its way will find the
+-- A text may now be compared with fewer of a list's members: edges to those are deleted. One that is on its way will find the
 -- sequence of the eviction.
 local function may_have_edge_into(t, members)
   local edges = base .. 'e' .. t
@@ -65,13 +65,13 @@ local function may_have_edge_into(t, members)
   end
   return false
 end
-local function shrink(t, done, members)
+local function prune(t, done, members)
   if done[t] == 'queued' then return end
   if not done[t] then call('HSET', base .. 't' .. t, 'ev', next_sequence()) end
   done[t] = 'evicted'
   if may_have_edge_into(t, members) then
     done[t] = 'queued'
-    queue('shrink', t)
+    queue('prune', t)
   end
 end
 
@@ -94,14 +94,14 @@ local function add_to_list(index, posting, list, t4, digest, evicted)
     known = members()
     list.marks = table.concat(landmarks_of(known, limit))
     list.moved = true
-    for _, other in ipairs(numbers(known)) do shrink(other, evicted, known) end
+    for _, other in ipairs(numbers(known)) do prune(other, evicted, known) end
   end
   local marks, mine = list.marks, sub(digest, 1, 8) .. t4
   local place, out = place_of(marks, mine), 0
   local opened, opens = opening(list.count, limit), opening(list.count + 1, limit)
   local stay = place <= opens and opens - 1 or opens
   if place <= limit or stay < opened then known = known or members() end
-  for i = stay + 1, opened do shrink(landmark(marks, i), evicted, known) end
+  for i = stay + 1, opened do prune(landmark(marks, i), evicted, known) end
   if place <= limit then
     out = landmark(marks, limit)
     list.marks = sub(marks, 1, 12 * place - 12) .. mine .. sub(marks, 12 * place - 11, -13)
@@ -126,7 +126,7 @@ local function add_pair(field, t4)
   local known = call('HGET', key, field)
   if not known then table_set(word_pairs, field, t4)
   elseif known == LISTED then
-    if call('STRLEN', base .. 'y' .. field) < 4 * TELLERS then call('APPEND', base .. 'y' .. field, t4) end
+    if call('STRLEN', base .. 'y' .. field) < 4 * SAME_EVENT then call('APPEND', base .. 'y' .. field, t4) end
   elseif #known < SHORT then call('HSET', key, field, known .. t4)
   else
     call('SET', base .. 'y' .. field, known .. t4)
@@ -176,7 +176,7 @@ local function link(t, id, carrier)
   if before(id, got[1]) then
     keep_placement(key, got[2])
     call('HSET', key, 'i', id, 'c', carrier .. got[2])
-    touch(t)
+    invalidate(t)
   else
     call('HSET', key, 'c', got[2] .. carrier)
   end
@@ -198,7 +198,7 @@ local function kill(t, record)
   texts_more = texts_more - 1
   call('SET', base .. 'x' .. t, record)
   call('ZREM', base .. 'recheck', t)
-  call('ZREM', base .. 'shrink', t)
+  call('ZREM', base .. 'prune', t)
   dirty(t)
   queue('dead', t)
 end
@@ -222,7 +222,7 @@ local function unlink(t, n, record)
     kept[1], kept[best] = kept[best], kept[1]
     keep_placement(key, carriers)
     call('HSET', key, 'i', best_id)
-    touch(t)
+    invalidate(t)
   end
   call('HSET', key, 'c', table.concat(kept))
   dirty(t)
@@ -319,7 +319,7 @@ while at <= #batch do
         if sub(got, i, i + 3) == sub(entry_, 1, 4) then
           if i == 1 then
             keep_placement(key, got)
-            touch(t)
+            invalidate(t)
           end
           call('HSET', key, 'c', sub(got, 1, i - 1) .. entry_ .. sub(got, i + CARRIER))
         end

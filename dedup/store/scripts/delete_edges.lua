@@ -1,6 +1,6 @@
 -- Remove edges of texts to others they may no longer be compared with (they ceased to be landmarks).
 -- ARGV: texts one after another, each: its number, sequence of the entry in the queue that this answers (a double, -1: none yet),
---   sequence of its look-up (a double), how many texts to cut off follow, these (4 bytes each).
+--   sequence of its look-up (a double), how many texts to part from follow, these (4 bytes each).
 refuse_if_full()
 local batch, at = ARGV[1], 1
 while at <= #batch do
@@ -18,6 +18,6 @@ while at <= #batch do
   end
   at = at + 4 * others
   if changed then dirty(t) end
-  if not again and tonumber(call('ZSCORE', base .. 'shrink', t) or -2) == queued then call('ZREM', base .. 'shrink', t) end
+  if not again and tonumber(call('ZSCORE', base .. 'prune', t) or -2) == queued then call('ZREM', base .. 'prune', t) end
 end
 return 0

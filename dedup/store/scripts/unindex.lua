@@ -1,4 +1,4 @@
--- Take a dead text out of its posting lists and forget it.
+-- Take a dead text out of its posting lists.
 -- ARGV: text, landmarks of a posting, postings (6 bytes each)
 -- Answer: entries as in common.lua of what is left in each list; the landmark that moved up stands in the fourth number.
 refuse_if_full()
@@ -14,7 +14,7 @@ local index = 0
 
 -- A list that is no longer hot: what its texts could not be compared with for that reason, they can be now.
 local function cooled(members)
-  for _, other in ipairs(numbers(members)) do touch(other) end
+  for _, other in ipairs(numbers(members)) do invalidate(other) end
 end
 
 local function from_list(field)
@@ -39,7 +39,7 @@ local function from_list(field)
     if is_landmark then call('SET', marks_key, marks) end
     local opened = opening(count + 1, limit)
     if place <= opened then opened = opened - 1 end
-    for i = opened + 1, opening(count, limit) do touch(landmark(marks, i)) end
+    for i = opened + 1, opening(count, limit) do invalidate(landmark(marks, i)) end
   end
   return entry(index, '', landmark_numbers(marks), promoted, count)
 end
@@ -67,5 +67,5 @@ call('DEL', key, base .. 'x' .. t)
 call('ZREM', base .. 'dead', t)
 call('ZREM', base .. 'dirty', t)
 call('ZREM', base .. 'recheck', t)
-call('ZREM', base .. 'shrink', t)
+call('ZREM', base .. 'prune', t)
 return table.concat(found)
