@@ -15,15 +15,15 @@ from tests.data import prose
 
 
 def test_the_world_is_as_described() -> None:
-    """Every day's items, four tellers of a wire story, a footer on every page and another one after the change."""
+    """Every day's items, four reprints of a wire story, a footer on every page and another one after the change."""
     made = outlets.world(16)
     assert made == outlets.world(16)
     per_day = outlets.OUTLETS * outlets.OWN_ITEMS + outlets.STORIES * outlets.TAKERS
     assert len(made.articles) == 16 * per_day
     assert len(made.until(7).articles) == 7 * per_day
-    tellers = [s for s in made.stories.values() if s.startswith("wire")]
-    assert len(tellers) == 16 * outlets.STORIES * outlets.TAKERS
-    assert len(set(tellers)) == 16 * outlets.STORIES
+    reprints = [s for s in made.stories.values() if s.startswith("wire")]
+    assert len(reprints) == 16 * outlets.STORIES * outlets.TAKERS
+    assert len(set(reprints)) == 16 * outlets.STORIES
     assert len(outlets._copies(made)) == 16 * outlets.STORIES * 6
     footers = [a.body.rstrip().rsplit("\n", 1)[-1] for a in made.articles if a.source == "outlet0"]
     assert len(set(footers)) == 2
@@ -32,13 +32,13 @@ def test_the_world_is_as_described() -> None:
 
 
 def test_false_clusters_are_counted() -> None:
-    """Two pages of one outlet in one cluster are wrong, two tellers of one wire story are right."""
+    """Two pages of one outlet in one cluster are wrong, two reprints of one wire story are right."""
     young = outlets.world(1)
     own = [a.id for a in young.articles if young.stories[a.id] == a.id][:2]
-    tellers = sorted(i for i, s in young.stories.items() if s == "wire-0-0")[:2]
+    reprints = sorted(i for i, s in young.stories.items() if s == "wire-0-0")[:2]
     found = Found(
-        {(own[0], own[1]), (tellers[0], tellers[1])},
-        dict.fromkeys(own, "x") | dict.fromkeys(tellers, "y"),
+        {(own[0], own[1]), (reprints[0], reprints[1])},
+        dict.fromkeys(own, "x") | dict.fromkeys(reprints, "y"),
         0.0,
     )
     count, wrong, inside, _, largest, called_new, recall = outlets._row(young, found)

@@ -139,9 +139,9 @@ def _called_new(young: World, found: Found) -> float | None:
 
 def _copies(young: World) -> set[Pair]:
     """Pairs of outlets that print one wire story."""
-    tellers: dict[str, list[str]] = defaultdict(list)
+    reprints: dict[str, list[str]] = defaultdict(list)
     for article, story in young.stories.items():
-        tellers[story].append(article)
+        reprints[story].append(article)
     return {
-        pair for ids in tellers.values() for pair in itertools.combinations(sorted(ids, key=str.encode), 2)
+        pair for ids in reprints.values() for pair in itertools.combinations(sorted(ids, key=str.encode), 2)
     }

@@ -77,9 +77,9 @@ class Search:
         found = await self._find(ready, limit)
         if not same_story:
             return found
-        told = await self._tellers(ready)
-        total = found.total_matches + len(told)
-        matches = (*found.matches, *told)[:limit]
+        same_event = await self._same_event(ready)
+        total = found.total_matches + len(same_event)
+        matches = (*found.matches, *same_event)[:limit]
         return replace(found, matches=matches, total_matches=total, matches_truncated=total > len(matches))
 
     async def _find(self, ready: Prepared, limit: int) -> FindResult:
@@ -104,13 +104,13 @@ class Search:
         matched = (await self._reader.matcher.match([asking]))[0]
         return await self._answer(ready, matched, limit)
 
-    async def _tellers(self, ready: Prepared) -> list[Match]:
+    async def _same_event(self, ready: Prepared) -> list[Match]:
         """Articles of the same event that share nothing that counts as a match, most similar first."""
         article, days = ready.article, self._reader.parameters.story_span_days
         published = article.published if article.published is not None else time.time()
         span = span_of(published, days)
         postings = fields(ready.pairs, span - 1, span, span + 1)
-        texts = await self._reader.index.tellers(postings, LEAST_SHARED, MOST_CANDIDATES)
+        texts = await self._reader.index.same_event_candidates(postings, LEAST_SHARED, MOST_CANDIDATES)
         states = await self._reader.index.texts(texts, carriers=True)
         near = [
             state
@@ -122,7 +122,7 @@ class Search:
         others = await self._reader.matcher.texts(near)
         loop = asyncio.get_running_loop()
         told, similarities = await loop.run_in_executor(
-            self._pool, _told, ready, near, others, self._reader.parameters
+            self._pool, _verify_same_event, ready, near, others, self._reader.parameters
         )
         own = _own(ready, self._reader.parameters)
         matches = await self._reader.to_matches(own, article.id, told)
@@ -214,7 +214,7 @@ def _own(ready: Prepared, parameters: CollectionParameters) -> ComparableText:
     return ready_text(ready.tokens, ready.digest, b"", ready.sketch, parameters)
 
 
-def _told(
+def _verify_same_event(
     ready: Prepared,
     states: Sequence[TextState],
     texts: dict[int, ComparableText],

@@ -14,7 +14,7 @@ finds all it needs on one node of a cluster. After the prefix:
                     a text, up to 16; then ``L`` and a key of its own
 ``w<i>``   hash     word pairs, where the collection has them: 6 bytes of pair and span of days -> texts, 4 bytes
                     each, up to 16; then ``L`` and a key of its own. A dead text stays and is passed over
-``y<w>``   string   texts of a word pair, 4 bytes each, up to ``TELLERS``, common.lua
+``y<w>``   string   texts of a word pair, 4 bytes each, up to ``SAME_EVENT``, common.lua
 ``l<p>``   string   a long posting list, 4 bytes a text
 ``m<p>``   string   landmarks of a hot posting list: 8 bytes of digest + text, ascending
 ``a<n>``   string   article record: HEAD, DECISION, length and bytes of the id, payload

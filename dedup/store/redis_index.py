@@ -177,9 +177,9 @@ class RedisIndex:
             (sequence, np.frombuffer(lists, np.uint32)) for sequence, *found in answers for lists in found
         ]
 
-    async def tellers(self, postings: bytes, least: int, most: int) -> list[int]:
+    async def same_event_candidates(self, postings: bytes, least: int, most: int) -> list[int]:
         """Texts that share at least so many postings of word pairs, those that share most first."""
-        raw = await self._run("tellers", least, most, postings)
+        raw = await self._run("same_event_candidates", least, most, postings)
         return [int(text) for text in np.frombuffer(raw, np.uint32)]
 
     async def members(self, posting: bytes) -> NDArray[np.uint32]:

@@ -9,7 +9,7 @@ for i = 1, #blob, 6 do
   local known = call('HGET', bucket(pairs_, field), field)
   if known == LISTED then
     known = call('GET', base .. 'y' .. field)
-    if #known >= 4 * TELLERS then known = nil end  -- everybody says so
+    if #known >= 4 * SAME_EVENT then known = nil end  -- everybody says so
   end
   if known then
     for j = 1, #known, 4 do
