@@ -52,7 +52,7 @@ class Neighbors(msgspec.Struct, frozen=True, gc=False):
         return set(np.intersect1d(theirs, texts_in(lists)).tolist())
 
 
-class Survey(msgspec.Struct, frozen=True, gc=False):
+class PostingScan(msgspec.Struct, frozen=True, gc=False):
     """What posting lists say about the text that asked.
 
     ``boilerplate`` bool by posting; ``candidates`` the texts it may be compared with, ascending; ``changed`` the
@@ -70,20 +70,20 @@ def texts_in(lists: NDArray[np.uint32], *, placed_only: bool = False) -> NDArray
     return np.unique(members)
 
 
-def survey(
+def scan_postings(
     lists: NDArray[np.uint32], near: Neighbors, own: Placed, postings: int, *, leaving: bool = False
-) -> Survey:
+) -> PostingScan:
     """Read the posting lists of one text.
 
     Args:
-        lists: entries as the store's scripts return them, see ``kernels.survey``.
+        lists: entries as the store's scripts return them, see ``kernels.scan_postings``.
         near: at least the texts in the lists that decide about boilerplate and are known; of the others only those
             that stand here too are told to be candidates.
         own: the text that asks.
         postings: how many postings it has.
         leaving: the text has just been taken out rather than put in.
     """
-    boilerplate, eligible, index, source = kernels.survey(
+    boilerplate, eligible, index, source = kernels.scan_postings(
         lists,
         near.texts,
         near.sources,
@@ -95,7 +95,7 @@ def survey(
         leaving,
     )
     changed = list(zip(index.tolist(), source.tolist(), strict=True))
-    return Survey(boilerplate, near.texts[eligible], changed)
+    return PostingScan(boilerplate, near.texts[eligible], changed)
 
 
 def usable_tokens(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from dedup.core.candidates import Neighbors, Placed, Survey, survey, texts_in, usable_tokens
+from dedup.core.candidates import Neighbors, Placed, PostingScan, scan_postings, texts_in, usable_tokens
 from dedup.core.clustering import Edge
 from dedup.core.sketch import Sketch, SketchParameters, sketch
 from dedup.core.text import Tokens
@@ -49,7 +49,7 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
 
 
 class Matched(msgspec.Struct, frozen=True, gc=False):
-    """What one text met: ``boilerplate`` packed as stored, ``changed`` (posting, source), ``near`` as surveyed."""
+    """What one text met: ``boilerplate`` packed as stored, ``changed`` (posting, source), ``near`` as scanned."""
 
     asking: Asking
     own: ComparableText
@@ -151,37 +151,37 @@ class Matcher:
         self._pool = pool
 
     async def match(self, asking: Sequence[Asking]) -> list[Matched]:
-        """Survey the posting lists of every text, verify all candidates."""
+        """Scan the posting lists of every text, verify all candidates."""
         if not asking:
             return []
         named = texts_in(np.concatenate([a.lists for a in asking]))
         with stage("read_texts"):
             placements = await self.index.placements(named)
         # a dead text counts as boilerplate does until it is taken out of its lists, which reckons it anew
-        with stage("survey"):
+        with stage("scan_postings"):
             near = neighbors(placements)
-            surveys = [
-                survey(a.lists, near, _placed(a), len(a.sketch.postings))
+            scans = [
+                scan_postings(a.lists, near, _placed(a), len(a.sketch.postings))
                 if len(a.lists)
-                else Survey(np.zeros(len(a.sketch.postings), np.bool_), _NO_TEXTS, [])
+                else PostingScan(np.zeros(len(a.sketch.postings), np.bool_), _NO_TEXTS, [])
                 for a in asking
             ]
         with stage("read_texts"):
-            states = await self.index.texts(sorted({t for s in surveys for t in s.candidates.tolist()}))
+            states = await self.index.texts(sorted({t for s in scans for t in s.candidates.tolist()}))
         chosen = [
             [
                 states[t]
                 for t in s.candidates.tolist()
                 if t != a.text and t in states and self._may_meet(a, states[t])
             ]
-            for a, s in zip(asking, surveys, strict=True)
+            for a, s in zip(asking, scans, strict=True)
         ]
         together = {a.text for a in asking if a.text}
         wanted_texts = {s.node.text: s for states_ in chosen for s in states_ if s.node.text not in together}
         texts_by_number = await self._load(wanted_texts.values())
         loop = asyncio.get_running_loop()
         matched = await loop.run_in_executor(
-            self._pool, self._verify_all, asking, surveys, chosen, near, texts_by_number
+            self._pool, self._verify_all, asking, scans, chosen, near, texts_by_number
         )
         CANDIDATES.inc(sum(m.candidates for m in matched))
         MATCHES.inc(sum(len(m.found) for m in matched))
@@ -196,7 +196,7 @@ class Matcher:
         near = neighbors(await self.index.placements(np.union1d(named, wanted)))
         found = []
         for a, met in zip(asking, others, strict=True):
-            candidates = survey(a.lists, near, _placed(a), len(a.sketch.postings)).candidates
+            candidates = scan_postings(a.lists, near, _placed(a), len(a.sketch.postings)).candidates
             found.append(met.intersection(candidates.tolist()))
         states = await self.index.texts(sorted(set().union(*found)))
         return [
@@ -213,17 +213,17 @@ class Matcher:
     def _verify_all(
         self,
         asking: Sequence[Asking],
-        surveys: Sequence[Survey],
+        scans: Sequence[PostingScan],
         chosen: Sequence[Sequence[TextState]],
         near: Neighbors,
         texts: dict[int, ComparableText],
     ) -> list[Matched]:
-        packed = [pack_boilerplate(s.boilerplate) for s in surveys]
+        packed = [pack_boilerplate(s.boilerplate) for s in scans]
         owns = [
             ready_text(a.tokens, a.digest, boilerplate, a.sketch, self.parameters)
             for a, boilerplate in zip(asking, packed, strict=True)
         ]
-        # texts that ask together meet with the boilerplate that this very survey found
+        # texts that ask together meet with the boilerplate that this very scan found
         texts = texts | {a.text: as_stored(own) for a, own in zip(asking, owns, strict=True) if a.text}
         with stage("verify"):
             return [
@@ -236,7 +236,7 @@ class Matcher:
                     changed=s.changed,
                     near=near,
                 )
-                for a, s, own, boilerplate, states in zip(asking, surveys, owns, packed, chosen, strict=True)
+                for a, s, own, boilerplate, states in zip(asking, scans, owns, packed, chosen, strict=True)
             ]
 
     def _verified(

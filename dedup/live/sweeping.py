@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dedup.core.candidates import Placed, survey, texts_in
+from dedup.core.candidates import Placed, scan_postings, texts_in
 from dedup.core.sketch import Sketch, SketchParameters, sketch
 from dedup.core.text import Tokens
 from dedup.errors import DedupError
@@ -256,7 +256,7 @@ class Sweeper:
         around = neighbors(await self._index.placements(texts_in(lists)))
         carrier = state.node.carriers[0]
         own = Placed(text, carrier.source, int(carrier.published // _DAY))
-        seen = survey(lists, around, own, len(made.postings), leaving=True)
+        seen = scan_postings(lists, around, own, len(made.postings), leaving=True)
         invalidated = await self._matcher.members_of_sources(made, seen.changed, text)
         await self._index.invalidate(invalidated | self._moved(state, lists, around))
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dedup.core.candidates import Neighbors, Placed, survey, texts_in
+from dedup.core.candidates import Neighbors, Placed, scan_postings, texts_in
 from dedup.core.clustering import EDGES, Carrier, TextNode, settle
 from dedup.core.text import of_letters
 from dedup.core.verify import coverage, verify
@@ -31,7 +31,7 @@ def warm_up() -> None:
     ):
         _prepare_and_compare(parameters)
     Search.compare_given(*_ARTICLES, CollectionParameters())
-    _survey()
+    _scan()
     _settle()
 
 
@@ -48,11 +48,11 @@ def _prepare_and_compare(parameters: CollectionParameters) -> None:
         of_letters(np.frombuffer(a.tokens.letters().tobytes(), np.uint8), a.tokens.flags, a.tokens.headline)
 
 
-def _survey() -> None:
+def _scan() -> None:
     """A posting list of one text, as the store gives it."""
     lists = np.frombuffer(np.array([0, 1, 0, 0, 0, 7], np.uint32).tobytes(), np.uint32)
     near = Neighbors(np.array([7], np.uint32), np.array([1], np.uint64), np.array([0], np.int32))
-    survey(lists, near, Placed(8, 2, 0), 1)
+    scan_postings(lists, near, Placed(8, 2, 0), 1)
     texts_in(lists)
     texts_in(lists.copy())
 

@@ -12,7 +12,7 @@ place.choose()
 
 from dedup.core.kernels.grouping import join_all, join_supported, join_within, neighbors
 from dedup.core.kernels.passages import length, mark, offsets
-from dedup.core.kernels.posting_lists import members, survey, usable
+from dedup.core.kernels.posting_lists import members, scan_postings, usable
 from dedup.core.kernels.quotation import (
     K_CHARACTER,
     K_IGNORED,
@@ -111,12 +111,12 @@ __all__ = [
     "offsets",
     "prefer_open",
     "runs",
+    "scan_postings",
     "shingle_table",
     "shingles",
     "signature",
     "sketch",
     "spell",
-    "survey",
     "tokenize",
     "units_of",
     "usable",

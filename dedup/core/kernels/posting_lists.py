@@ -46,7 +46,7 @@ def _opening(texts, landmarks):
 
 
 @nb.njit(cache=True, nogil=True)
-def survey(lists, texts, sources, days, own, own_source, own_day, size, leaving):
+def scan_postings(lists, texts, sources, days, own, own_source, own_day, size, leaving):
     """Read posting lists: which are boilerplate, who may be compared, whose boilerplate changed.
 
     ``lists`` uint32 is a sequence of entries (index, e, m, moved, texts of a hot list, e other texts, m landmarks, of
