@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dedup.errors import DedupError
 from dedup.live.background import Background
-from dedup.live.matching import Asking, Matched
+from dedup.live.matching import Matched, Query
 from dedup.model import Article
 from tests import data, flow
 
@@ -110,9 +110,9 @@ async def test_articles_still_on_their_way_are_not_taken_over(
         match, lookup = opened.matcher.match, opened.index.lookup
         asked: list[int] = []
 
-        async def slowly(asking: Sequence[Asking]) -> list[Matched]:
+        async def slowly(queries: Sequence[Query]) -> list[Matched]:
             await asyncio.sleep(3)
-            return await match(asking)
+            return await match(queries)
 
         async def told(text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
             asked.append(text)

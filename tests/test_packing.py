@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dedup.core.provenance import AGENCIES, CREDITED, agencies, credit_bits, credits_of_bits
 from dedup.model import Credit, CreditPlace
-from dedup.store.packing import MOST_EDGES, EdgeDeletion, Question, deletions_in_parts, in_parts
+from dedup.store.packing import MOST_EDGES, EdgeDeletion, PostingQuery, deletions_in_parts, in_parts
 
 _DELETION = struct.Struct("<IddI")
 
@@ -45,7 +45,7 @@ def test_cuts_are_whole_in_parts_of_bounded_size(sizes: list[int]) -> None:
 @example([0, 834])
 def test_a_batch_is_whole_in_parts(postings: list[int]) -> None:
     """All texts in order; more than one in a part only where their postings are few."""
-    batch = [Question(n, b"", bytes(6 * size)) for n, size in enumerate(postings)]
+    batch = [PostingQuery(n, b"", bytes(6 * size)) for n, size in enumerate(postings)]
     parts = list(in_parts(batch))
     assert [q for part in parts for q in part] == batch
     for part in parts:

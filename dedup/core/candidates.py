@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dedup.core.sketch import Sketch
 
 
-class Placed(msgspec.Struct, frozen=True, gc=False):
+class QueryPlace(msgspec.Struct, frozen=True, gc=False):
     """A text as the boilerplate rule sees it: number (0: not in the index), outlet of its first carrier, day."""
 
     text: int
@@ -71,7 +71,7 @@ def texts_in(lists: NDArray[np.uint32], *, placed_only: bool = False) -> NDArray
 
 
 def scan_postings(
-    lists: NDArray[np.uint32], near: Neighbors, own: Placed, postings: int, *, leaving: bool = False
+    lists: NDArray[np.uint32], near: Neighbors, own: QueryPlace, postings: int, *, leaving: bool = False
 ) -> PostingScan:
     """Read the posting lists of one text.
 

@@ -149,7 +149,7 @@ class Pipeline:
     async def _reader(self, collection: str) -> CollectionReader:
         return (await self._collections.get(collection)).reader
 
-    # -- questions -------------------------------------------------------------------------------------
+    # -- queries -------------------------------------------------------------------------------------
 
     async def find(
         self, collection: str, article: Article, max_matches: int = 50, *, same_story: bool = False

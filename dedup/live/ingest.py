@@ -27,7 +27,7 @@ from dedup.core.decision import (
 from dedup.core.verify_pair import rank
 from dedup.live.arrivals import of_record, prepare_batch
 from dedup.live.batch import Batch, Item, commit_of, item_of
-from dedup.live.matching import Asking, ready_text
+from dedup.live.matching import Query, ready_text
 from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
 from dedup.observability import ARTICLES, stage
 from dedup.store.packing import Stored, TextCommit, posting_bytes
@@ -173,10 +173,10 @@ class Ingest:
     # -- matching ------------------------------------------------------------------------------------
 
     async def _match(self, batch: Batch) -> None:
-        asking = [self._asking(i, i.stored.lists) for i in batch.items if i.stored.new_text]
-        if asking:
-            for matched in await self._matcher.match(asking):
-                batch.matched[matched.asking.text] = matched
+        queries = [self._query(i, i.stored.lists) for i in batch.items if i.stored.new_text]
+        if queries:
+            for matched in await self._matcher.match(queries):
+                batch.matched[matched.query.text] = matched
         await self._read_states(batch)
         alone = [i for i in batch.items if self._undecided(i) and not self._is_known(batch, i)]
         for item in alone:  # recorded before, but its writer never came to decide
@@ -201,16 +201,16 @@ class Ingest:
         _, lists = await self._index.lookup(
             item.stored.text, item.prepared.digest, posting_bytes(item.prepared.sketch.postings)
         )
-        matched = (await self._matcher.match([self._asking(item, lists)]))[0]
+        matched = (await self._matcher.match([self._query(item, lists)]))[0]
         batch.matched[item.stored.text] = matched
 
-    def _asking(self, item: Item, lists: NDArray[np.uint32]) -> Asking:
+    def _query(self, item: Item, lists: NDArray[np.uint32]) -> Query:
         p = item.prepared
         if p.sketch is None:
             message = "an article that is not comparable has no text"
             raise ValueError(message)
         published = p.article.published if p.article.published is not None else item.arrival
-        return Asking(
+        return Query(
             text=item.stored.text,
             id=p.article.id,
             source=source_hash(p.article),

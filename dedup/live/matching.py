@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from dedup.core.candidates import Neighbors, Placed, PostingScan, scan_postings, texts_in, usable_tokens
+from dedup.core.candidates import Neighbors, PostingScan, QueryPlace, scan_postings, texts_in, usable_tokens
 from dedup.core.clustering import Edge
 from dedup.core.sketch import Sketch, SketchParameters, sketch
 from dedup.core.text import Tokens
@@ -35,7 +35,7 @@ EVERY_SOURCE: Final = 0
 _opened: Final = itertools.count()
 
 
-class Asking(msgspec.Struct, frozen=True, gc=False):
+class Query(msgspec.Struct, frozen=True, gc=False):
     """A text that looks for matches: stored under ``text``, or 0; ``id`` orders it against the others."""
 
     text: int
@@ -51,7 +51,7 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
 class Matched(msgspec.Struct, frozen=True, gc=False):
     """What one text met: ``boilerplate`` packed as stored, ``changed`` (posting, source), ``near`` as scanned."""
 
-    asking: Asking
+    query: Query
     own: ComparableText
     boilerplate: bytes
     candidates: int
@@ -63,7 +63,7 @@ class Matched(msgspec.Struct, frozen=True, gc=False):
         """The edges to store: other text, its revision, edge."""
         out = []
         for v in self.found:
-            e, t, o = v.evidence, self.asking.text, v.other.node.text
+            e, t, o = v.evidence, self.query.text, v.other.node.text
             if e.kind is None:
                 continue
             mine, theirs = (v.containment, v.other_containment)
@@ -150,21 +150,21 @@ class Matcher:
         self._cached_as = f"{index.collection} {next(_opened)}"
         self._pool = pool
 
-    async def match(self, asking: Sequence[Asking]) -> list[Matched]:
+    async def match(self, queries: Sequence[Query]) -> list[Matched]:
         """Scan the posting lists of every text, verify all candidates."""
-        if not asking:
+        if not queries:
             return []
-        named = texts_in(np.concatenate([a.lists for a in asking]))
+        named = texts_in(np.concatenate([a.lists for a in queries]))
         with stage("read_texts"):
             placements = await self.index.placements(named)
         # a dead text counts as boilerplate does until it is taken out of its lists, which reckons it anew
         with stage("scan_postings"):
             near = neighbors(placements)
             scans = [
-                scan_postings(a.lists, near, _placed(a), len(a.sketch.postings))
+                scan_postings(a.lists, near, _place(a), len(a.sketch.postings))
                 if len(a.lists)
                 else PostingScan(np.zeros(len(a.sketch.postings), np.bool_), _NO_TEXTS, [])
-                for a in asking
+                for a in queries
             ]
         with stage("read_texts"):
             states = await self.index.texts(sorted({t for s in scans for t in s.candidates.tolist()}))
@@ -174,45 +174,45 @@ class Matcher:
                 for t in s.candidates.tolist()
                 if t != a.text and t in states and self._may_meet(a, states[t])
             ]
-            for a, s in zip(asking, scans, strict=True)
+            for a, s in zip(queries, scans, strict=True)
         ]
-        together = {a.text for a in asking if a.text}
+        together = {a.text for a in queries if a.text}
         wanted_texts = {s.node.text: s for states_ in chosen for s in states_ if s.node.text not in together}
         texts_by_number = await self._load(wanted_texts.values())
         loop = asyncio.get_running_loop()
         matched = await loop.run_in_executor(
-            self._pool, self._verify_all, asking, scans, chosen, near, texts_by_number
+            self._pool, self._verify_all, queries, scans, chosen, near, texts_by_number
         )
         CANDIDATES.inc(sum(m.candidates for m in matched))
         MATCHES.inc(sum(len(m.found) for m in matched))
         return matched
 
-    async def eligible(self, asking: Sequence[Asking], others: Sequence[set[int]]) -> list[set[int]]:
+    async def eligible(self, queries: Sequence[Query], others: Sequence[set[int]]) -> list[set[int]]:
         """Which of some ``others`` each text may be compared with, without comparing them."""
-        if not asking:
+        if not queries:
             return []
-        named = texts_in(np.concatenate([a.lists for a in asking]), placed_only=True)
+        named = texts_in(np.concatenate([a.lists for a in queries]), placed_only=True)
         wanted = np.fromiter(set().union(*others), np.uint32)
         near = neighbors(await self.index.placements(np.union1d(named, wanted)))
         found = []
-        for a, met in zip(asking, others, strict=True):
-            candidates = scan_postings(a.lists, near, _placed(a), len(a.sketch.postings)).candidates
+        for a, met in zip(queries, others, strict=True):
+            candidates = scan_postings(a.lists, near, _place(a), len(a.sketch.postings)).candidates
             found.append(met.intersection(candidates.tolist()))
         states = await self.index.texts(sorted(set().union(*found)))
         return [
             {t for t in met if t in states and self._may_meet(a, states[t])}
-            for a, met in zip(asking, found, strict=True)
+            for a, met in zip(queries, found, strict=True)
         ]
 
-    def _may_meet(self, asking: Asking, other: TextState) -> bool:
+    def _may_meet(self, query: Query, other: TextState) -> bool:
         if other.dead:
             return False
         days = self.parameters.match_window_days
-        return not days or abs(asking.published - other.node.carriers[0].published) <= days * _DAY
+        return not days or abs(query.published - other.node.carriers[0].published) <= days * _DAY
 
     def _verify_all(
         self,
-        asking: Sequence[Asking],
+        queries: Sequence[Query],
         scans: Sequence[PostingScan],
         chosen: Sequence[Sequence[TextState]],
         near: Neighbors,
@@ -221,14 +221,14 @@ class Matcher:
         packed = [pack_boilerplate(s.boilerplate) for s in scans]
         owns = [
             ready_text(a.tokens, a.digest, boilerplate, a.sketch, self.parameters)
-            for a, boilerplate in zip(asking, packed, strict=True)
+            for a, boilerplate in zip(queries, packed, strict=True)
         ]
         # texts that ask together meet with the boilerplate that this very scan found
-        texts = texts | {a.text: as_stored(own) for a, own in zip(asking, owns, strict=True) if a.text}
+        texts = texts | {a.text: as_stored(own) for a, own in zip(queries, owns, strict=True) if a.text}
         with stage("verify"):
             return [
                 Matched(
-                    asking=a,
+                    query=a,
                     own=own,
                     boilerplate=boilerplate,
                     candidates=len(states),
@@ -236,11 +236,11 @@ class Matcher:
                     changed=s.changed,
                     near=near,
                 )
-                for a, s, own, boilerplate, states in zip(asking, scans, owns, packed, chosen, strict=True)
+                for a, s, own, boilerplate, states in zip(queries, scans, owns, packed, chosen, strict=True)
             ]
 
     def _verified(
-        self, a: Asking, own: ComparableText, states: Sequence[TextState], texts: dict[int, ComparableText]
+        self, a: Query, own: ComparableText, states: Sequence[TextState], texts: dict[int, ComparableText]
     ) -> list[VerifiedMatch[TextState]]:
         known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
         return verify_each(a.id, own, known, self.parameters.rules)
@@ -298,7 +298,7 @@ class Matcher:
 
     async def invalidated_by(self, matched: Matched) -> set[int]:
         """Texts whose boilerplate may have changed with the coming of this one."""
-        return await self.members_of_sources(matched.asking.sketch, matched.changed, matched.asking.text)
+        return await self.members_of_sources(matched.query.sketch, matched.changed, matched.query.text)
 
     @staticmethod
     def surrounded_by(matched: Matched) -> set[int]:
@@ -307,7 +307,7 @@ class Matcher:
         What it changed then cannot be told now: others came in between, and the landmarks it pushed out are known no
         more. Where it could change anything for others, its lists name all their members.
         """
-        return set(texts_in(matched.asking.lists).tolist())
+        return set(texts_in(matched.query.lists).tolist())
 
     async def members_of_sources(
         self, made: Sketch, changed: Sequence[tuple[int, int]], own: int
@@ -336,8 +336,8 @@ class Matcher:
 _NO_TEXTS: Final = np.empty(0, np.uint32)
 
 
-def _placed(asking: Asking) -> Placed:
-    return Placed(asking.text, asking.source, int(asking.published // _DAY))
+def _place(query: Query) -> QueryPlace:
+    return QueryPlace(query.text, query.source, int(query.published // _DAY))
 
 
 def neighbors(placements: Placements) -> Neighbors:

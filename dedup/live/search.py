@@ -25,7 +25,7 @@ from dedup.core.verify import ComparableText, to_passages
 from dedup.core.verify_pair import VerifiedMatch, to_match, verify_pair
 from dedup.errors import DedupError, InvalidArgument
 from dedup.live.arrivals import of_record
-from dedup.live.matching import Asking, ready_text
+from dedup.live.matching import Query, ready_text
 from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
 from dedup.store.packing import posting_bytes
 from dedup.store.records import source_hash
@@ -46,7 +46,7 @@ _DAY: Final = 86400.0
 
 
 class Search:
-    """Answers questions about one collection."""
+    """Answers queries about one collection."""
 
     def __init__(self, reader: CollectionReader, pool: Executor) -> None:
         self._reader = reader
@@ -91,7 +91,7 @@ class Search:
         if text:
             return await self._find_equal(ready, text, limit)
         _, lists = await self._reader.index.lookup(_UNSTORED, ready.digest, posting_bytes(sketch.postings))
-        asking = Asking(
+        query = Query(
             text=_UNSTORED,
             id=article.id,
             source=source_hash(article),
@@ -101,7 +101,7 @@ class Search:
             sketch=sketch,
             lists=lists,
         )
-        matched = (await self._reader.matcher.match([asking]))[0]
+        matched = (await self._reader.matcher.match([query]))[0]
         return await self._answer(ready, matched, limit)
 
     async def _same_event(self, ready: Prepared) -> list[Match]:

@@ -21,14 +21,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dedup.core.candidates import Placed, scan_postings, texts_in
+from dedup.core.candidates import QueryPlace, scan_postings, texts_in
 from dedup.core.sketch import Sketch, SketchParameters, sketch
 from dedup.core.text import Tokens
 from dedup.errors import DedupError
 from dedup.live.background import Background
-from dedup.live.matching import Asking, neighbors
+from dedup.live.matching import Query, neighbors
 from dedup.observability import stage
-from dedup.store.packing import EdgeDeletion, Question, TextCommit, posting_bytes
+from dedup.store.packing import EdgeDeletion, PostingQuery, TextCommit, posting_bytes
 from dedup.store.records import placed_source, placement_of
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ _DAY: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Queued:
     """A text of a queue, looked up: its entry, the sequence of the look-up."""
 
     state: TextState
     entry: str
     sequence: int
-    asking: Asking
+    query: Query
 
 
 class Sweeper:
@@ -135,7 +135,7 @@ class Sweeper:
         await self._index.finished("recheck", *gone)
         alive = [(states[t], entry) for t, entry in entries if t not in gone]
         asked = await self._ask(alive)
-        matched = await self._matcher.match([a.asking for a in asked])
+        matched = await self._matcher.match([a.query for a in asked])
         commits, invalidated = [], set()
         for m, a in zip(matched, asked, strict=True):
             state = a.state
@@ -152,7 +152,7 @@ class Sweeper:
                     edges=m.edges(),
                 )
             )
-            invalidated |= self._moved(state, m.asking.lists, m.near)
+            invalidated |= self._moved(state, m.query.lists, m.near)
         await self._index.commit(commits, invalidated)
         return bool(gone or asked)
 
@@ -165,7 +165,7 @@ class Sweeper:
         outlets = {state.node.carriers[0].source, placed_source(state.placement)}
         return near.of_sources(lists, outlets) - {state.node.text}
 
-    async def _ask(self, entries: list[tuple[TextState, str]]) -> list[_Asked]:
+    async def _ask(self, entries: list[tuple[TextState, str]]) -> list[_Queued]:
         """Look texts up; those that are being replaced right now are left out, their entries stay."""
         records = await self._index.records([state.node.carriers[0].number for state, _ in entries])
         about = []
@@ -175,14 +175,14 @@ class Sweeper:
                 about.append((state, entry, record.digest, *self._sketch(record)))
         found = await self._index.lookup_each(
             [
-                Question(state.node.text, digest, posting_bytes(made.postings))
+                PostingQuery(state.node.text, digest, posting_bytes(made.postings))
                 for state, _, digest, _, made in about
             ]
         )
         asked = []
         for (state, entry, digest, tokens, made), (sequence, lists) in zip(about, found, strict=True):
             text, first = state.node.text, state.node.carriers[0]
-            asking = Asking(
+            query = Query(
                 text=text,
                 id=state.id,
                 source=first.source,
@@ -192,7 +192,7 @@ class Sweeper:
                 sketch=made,
                 lists=lists,
             )
-            asked.append(_Asked(state=state, entry=entry, sequence=sequence, asking=asking))
+            asked.append(_Queued(state=state, entry=entry, sequence=sequence, query=query))
         return asked
 
     def _sketch(self, record: ArticleRecord) -> tuple[Tokens, Sketch]:
@@ -228,12 +228,12 @@ class Sweeper:
             if s.node.text not in edges
         ]
         asked = await self._ask([(s, entry) for s, entry in alive if s.node.text in edges])
-        others = [{e.a + e.b - a.asking.text for e in edges[a.asking.text]} for a in asked]
-        eligible = await self._matcher.eligible([a.asking for a in asked], others)
+        others = [{e.a + e.b - a.query.text for e in edges[a.query.text]} for a in asked]
+        eligible = await self._matcher.eligible([a.query for a in asked], others)
         for a, met, still in zip(asked, others, eligible, strict=True):
             deletions.append(
                 EdgeDeletion(
-                    text=a.asking.text, entry=a.entry, sequence=a.sequence, others=sorted(met - still)
+                    text=a.query.text, entry=a.entry, sequence=a.sequence, others=sorted(met - still)
                 )
             )
         await self._index.delete_edges(deletions)
@@ -255,7 +255,7 @@ class Sweeper:
         lists = await self._index.unindex(text, posting_bytes(made.postings))
         around = neighbors(await self._index.placements(texts_in(lists)))
         carrier = state.node.carriers[0]
-        own = Placed(text, carrier.source, int(carrier.published // _DAY))
+        own = QueryPlace(text, carrier.source, int(carrier.published // _DAY))
         seen = scan_postings(lists, around, own, len(made.postings), leaving=True)
         invalidated = await self._matcher.members_of_sources(made, seen.changed, text)
         await self._index.invalidate(invalidated | self._moved(state, lists, around))

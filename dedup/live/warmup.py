@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dedup.core.candidates import Neighbors, Placed, scan_postings, texts_in
+from dedup.core.candidates import Neighbors, QueryPlace, scan_postings, texts_in
 from dedup.core.clustering import EDGES, Carrier, TextNode, settle
 from dedup.core.text import of_letters
 from dedup.core.verify import coverage, verify
@@ -52,7 +52,7 @@ def _scan() -> None:
     """A posting list of one text, as the store gives it."""
     lists = np.frombuffer(np.array([0, 1, 0, 0, 0, 7], np.uint32).tobytes(), np.uint32)
     near = Neighbors(np.array([7], np.uint32), np.array([1], np.uint64), np.array([0], np.int32))
-    scan_postings(lists, near, Placed(8, 2, 0), 1)
+    scan_postings(lists, near, QueryPlace(8, 2, 0), 1)
     texts_in(lists)
     texts_in(lists.copy())
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PART_BYTES: Final = 3500
 #: Edges committed in one call, some 2 ms of the store.
 MOST_EDGES: Final = 250
-_Asks = TypeVar("_Asks", "Arrival", "Question")
+_Queried = TypeVar("_Queried", "Arrival", "PostingQuery")
 _ARRIVAL: Final = struct.Struct("<12s1s8s8sdB16s29sIIII")
 _COMMIT: Final = struct.Struct("<IIdBIIII")
 _EDGE_TO: Final = struct.Struct("<II")
@@ -39,7 +39,7 @@ def packed(numbers: Sequence[int]) -> bytes:
     return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
-def in_parts(batch: Sequence[_Asks]) -> Iterable[Sequence[_Asks]]:
+def in_parts(batch: Sequence[_Queried]) -> Iterable[Sequence[_Queried]]:
     """Cut a batch so that no call holds the store for more than a few milliseconds."""
     start, held = 0, 0
     for stop, one in enumerate(batch):
@@ -129,7 +129,7 @@ def deletions_in_parts(deletions: Iterable[EdgeDeletion]) -> list[bytes]:
     return [b"".join(part) for part in parts if part]
 
 
-class Question(msgspec.Struct, frozen=True, gc=False):
+class PostingQuery(msgspec.Struct, frozen=True, gc=False):
     """A text whose posting lists are asked for; its number is one that no text has where it is not stored."""
 
     text: int

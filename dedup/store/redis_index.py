@@ -20,7 +20,7 @@ from dedup.store.packing import (
     MOST_EDGES,
     Arrival,
     EdgeDeletion,
-    Question,
+    PostingQuery,
     Stored,
     TextCommit,
     commits_in_parts,
@@ -163,13 +163,13 @@ class RedisIndex:
 
     async def lookup(self, text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
         """The sequence number of this moment and the posting lists of a text, itself left out."""
-        return (await self.lookup_each([Question(text, digest, postings)]))[0]
+        return (await self.lookup_each([PostingQuery(text, digest, postings)]))[0]
 
-    async def lookup_each(self, questions: Sequence[Question]) -> list[tuple[int, NDArray[np.uint32]]]:
+    async def lookup_each(self, queries: Sequence[PostingQuery]) -> list[tuple[int, NDArray[np.uint32]]]:
         """The same for many texts."""
         calls = [
             (self._landmarks, *(value for q in part for value in (q.text, q.digest, q.postings)))
-            for part in in_parts(questions)
+            for part in in_parts(queries)
             if part
         ]
         answers = await self._store.run_each("lookup", [self._prefix], calls)

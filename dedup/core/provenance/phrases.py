@@ -57,7 +57,7 @@ _ENGLISH = re.compile(
 _FRENCH = re.compile(
     r"""\b(?:selon|d['’]après|cit[ée]{1,2}e?s?\spar|rapport\w+|relat\w+|indiqu\w+|interrog\w+\spar|contact\w+\spar
         |consult[ée]+s?\spar|recueillis?\spar|joint\w*\spar|auprès\sde|interview\s\w*\s?(?:à|avec)|dépêche\sde
-        |(?:sollicitations|questions?|demandes?|décompte|comptage|bilan)\s(?:établi\spar\s)?d[e'’]{1,2})
+        |(?:sollicitations|queries?|demandes?|décompte|comptage|bilan)\s(?:établi\spar\s)?d[e'’]{1,2})
         \s?(?:l['’]|l['’]agence\s|reuters\set\s)?(?:agence\s(?:de\spresse\s)?(?:\w+\s)?)?$
       | \b(?:dit|déclar\w+|indiqu\w+|expliqu\w+|affirm\w+|assur\w+|confi\w+|précis\w+|racont\w+|estim\w+|ajout\w+
         |martèl\w+|témoign\w+|soulign\w+|confirm\w+|révél\w+|avou\w+|annonc\w+|lâch\w+|rappel\w+|not\w+|regrett\w+)

@@ -207,7 +207,7 @@ local function without(members, m)
   return members
 end
 
--- One posting list as the caller needs it: index, how many texts the asking text may be compared with (none with
+-- One posting list as the caller needs it: index, how many texts the query may be compared with (none with
 -- landmarks: these), how many landmarks follow them (0: the list is not hot), the landmark pushed out (0: none), how many
 -- texts a hot list has.
 local function entry(index, eligible, landmarks, evicted, size)
