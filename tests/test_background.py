@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dedup.errors import DedupError
 from dedup.live.background import Background
-from dedup.live.matching import Matched, Query
+from dedup.live.matching import Query, QueryResult
 from dedup.model import Article
 from tests import data, flow
 
@@ -110,7 +110,7 @@ async def test_articles_still_on_their_way_are_not_taken_over(
         match, lookup = opened.matcher.match, opened.index.lookup
         asked: list[int] = []
 
-        async def slowly(queries: Sequence[Query]) -> list[Matched]:
+        async def slowly(queries: Sequence[Query]) -> list[QueryResult]:
             await asyncio.sleep(3)
             return await match(queries)
 

@@ -10,7 +10,7 @@ from dedup.store.records import decode_head, pack_number
 
 if TYPE_CHECKING:
     from dedup.core.prepare import Prepared
-    from dedup.live.matching import Matched
+    from dedup.live.matching import QueryResult
     from dedup.model import Article, Decision
     from dedup.store.records import TextState
 
@@ -28,7 +28,7 @@ class Item:
     decision: Decision | None = None
     raw_decision: tuple[int, int, float, int, int, int, int] = _NOTHING
     arrival: float = 0.0
-    matched: Matched | None = None
+    matched: QueryResult | None = None
     late: bool = False  # its writer died between the two scripts
 
     @property
@@ -42,11 +42,11 @@ class Batch:
     """Articles recorded together."""
 
     items: list[Item]
-    matched: dict[int, Matched] = field(default_factory=dict)
+    matched: dict[int, QueryResult] = field(default_factory=dict)
     states: dict[int, TextState] = field(default_factory=dict)
 
 
-def commit_of(stored: Stored, matched: Matched) -> TextCommit:
+def commit_of(stored: Stored, matched: QueryResult) -> TextCommit:
     """What is written of a text that has just come."""
     return TextCommit(
         text=stored.text,

@@ -48,7 +48,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     lists: NDArray[np.uint32]
 
 
-class Matched(msgspec.Struct, frozen=True, gc=False):
+class QueryResult(msgspec.Struct, frozen=True, gc=False):
     """What one text met: ``boilerplate`` packed as stored, ``changed`` (posting, source), ``near`` as scanned."""
 
     query: Query
@@ -150,7 +150,7 @@ class Matcher:
         self._cached_as = f"{index.collection} {next(_opened)}"
         self._pool = pool
 
-    async def match(self, queries: Sequence[Query]) -> list[Matched]:
+    async def match(self, queries: Sequence[Query]) -> list[QueryResult]:
         """Scan the posting lists of every text, verify all candidates."""
         if not queries:
             return []
@@ -217,7 +217,7 @@ class Matcher:
         chosen: Sequence[Sequence[TextState]],
         near: Neighbors,
         texts: dict[int, ComparableText],
-    ) -> list[Matched]:
+    ) -> list[QueryResult]:
         packed = [pack_boilerplate(s.boilerplate) for s in scans]
         owns = [
             ready_text(a.tokens, a.digest, boilerplate, a.sketch, self.parameters)
@@ -227,7 +227,7 @@ class Matcher:
         texts = texts | {a.text: as_stored(own) for a, own in zip(queries, owns, strict=True) if a.text}
         with stage("verify"):
             return [
-                Matched(
+                QueryResult(
                     query=a,
                     own=own,
                     boilerplate=boilerplate,
@@ -296,12 +296,12 @@ class Matcher:
         """Remember a text that was just made ready."""
         self._cache.put(self._cached_as, text, revision, as_stored(ready))
 
-    async def invalidated_by(self, matched: Matched) -> set[int]:
+    async def invalidated_by(self, matched: QueryResult) -> set[int]:
         """Texts whose boilerplate may have changed with the coming of this one."""
         return await self.members_of_sources(matched.query.sketch, matched.changed, matched.query.text)
 
     @staticmethod
-    def surrounded_by(matched: Matched) -> set[int]:
+    def surrounded_by(matched: QueryResult) -> set[int]:
         """Texts whose boilerplate may have changed with the coming of this one, whose writer died before it said so.
 
         What it changed then cannot be told now: others came in between, and the landmarks it pushed out are known no

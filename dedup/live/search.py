@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from dedup.core.prepare import Prepared
-    from dedup.live.matching import Matched
+    from dedup.live.matching import QueryResult
     from dedup.live.reading import CollectionReader
     from dedup.model import Match, Rules
     from dedup.store.records import TextState
@@ -154,7 +154,7 @@ class Search:
             decision=_named(decision, names.get(copied, "")),
         )
 
-    async def _answer(self, ready: Prepared, matched: Matched, limit: int) -> FindResult:
+    async def _answer(self, ready: Prepared, matched: QueryResult, limit: int) -> FindResult:
         states = await self._reader.index.texts([v.other.node.text for v in matched.found], carriers=True)
         source = source_hash(ready.article)
         earlier, counts = weigh(matched.own, source, meet(matched.found, states, _UNSTORED, source))
