@@ -58,7 +58,7 @@ class StoredText(Identified, Protocol):
         """The number of its cluster."""
 
 
-class Earlier(msgspec.Struct, frozen=True, gc=False):
+class EarlierArticle(msgspec.Struct, frozen=True, gc=False):
     """An earlier article that this one matches: its number and outlet, with the match of their texts.
 
     ``containment`` is the share of the article found in it; ``weight``, of the article's own outlet, the share covered
@@ -71,7 +71,7 @@ class Earlier(msgspec.Struct, frozen=True, gc=False):
     weight: float
 
 
-class Met(msgspec.Struct, frozen=True, gc=False):
+class EarlierMatch(msgspec.Struct, frozen=True, gc=False):
     """A match with an earlier text: the cluster that text stands in, and who of its carriers arrived first."""
 
     match: VerifiedMatch[StoredText]
@@ -97,13 +97,13 @@ def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list
     return list({c.number: c for c in (first, own) if c is not None}.values())
 
 
-def decide(source: int, earlier: Sequence[Earlier], counts: WordCounts) -> tuple[Decision, int]:
+def decide(source: int, earlier: Sequence[EarlierArticle], counts: WordCounts) -> tuple[Decision, int]:
     """The decision and the number of the article it copies (0: none).
 
     Args:
         source: the article's outlet.
         earlier: matches with earlier arrivals.
-        counts: words copied, quoted, boilerplate and new, see :func:`weigh`.
+        counts: words copied, quoted, boilerplate and new, see :func:`count_words`.
     """
     own = [e for e in earlier if e.carrier.source == source]
     background = [e for e in own if e.weight < OWN_SHARE]
@@ -144,19 +144,21 @@ def _decision(kind: DecisionKind, covered: float, counts: WordCounts) -> Decisio
     )
 
 
-def meet(
+def earlier_matches(
     found: Sequence[VerifiedMatch[StoredText]], states: Mapping[int, StoredText], before: int, source: int
-) -> list[Met]:
+) -> list[EarlierMatch]:
     """The matches with texts that arrived before article number ``before``, of which ``states`` has all carriers."""
     met = []
     for match in found:
         state = states.get(match.other.node.text)
         if state is not None and (carriers := first_of_each(state.node.carriers, before, source)):
-            met.append(Met(match, state.cluster or state.node.text, carriers))
+            met.append(EarlierMatch(match, state.cluster or state.node.text, carriers))
     return met
 
 
-def weigh(own: ComparableText, source: int, met: Sequence[Met]) -> tuple[list[Earlier], WordCounts]:
+def count_words(
+    own: ComparableText, source: int, met: Sequence[EarlierMatch]
+) -> tuple[list[EarlierArticle], WordCounts]:
     """What an article met, for :func:`decide`, and its words copied, quoted, boilerplate and new: together all words.
 
     Words that its outlet repeats, see :func:`habits`, count as boilerplate against the outlet's own pages.
@@ -167,7 +169,7 @@ def weigh(own: ComparableText, source: int, met: Sequence[Met]) -> tuple[list[Ea
     repeated = habits(marks, source, met)
     fixed = own.boilerplate if repeated is None else own.boilerplate | repeated
     said = own.half_words - own.tokens.half_words_of(fixed)
-    earlier: list[Earlier] = []
+    earlier: list[EarlierArticle] = []
     for m, shared in zip(met, marks > 0, strict=True):
         evidence, other = m.match.evidence, m.match.text
         if evidence.kind is None:
@@ -179,12 +181,14 @@ def weigh(own: ComparableText, source: int, met: Sequence[Met]) -> tuple[list[Ea
             weight = (evidence.shared - lost) / max(1, min(said, told))
         for carrier in m.carriers:
             mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
-            earlier.append(Earlier(carrier=carrier, kind=evidence.kind, containment=mine, weight=weight))
+            earlier.append(
+                EarlierArticle(carrier=carrier, kind=evidence.kind, containment=mine, weight=weight)
+            )
     seen = np.bitwise_or.reduce(marks, axis=0)
     return earlier, split_words(own.tokens, seen & COPIED > 0, seen == SAID, fixed)
 
 
-def habits(marks: NDArray[np.uint8], source: int, met: Sequence[Met]) -> NDArray[np.bool_] | None:
+def habits(marks: NDArray[np.uint8], source: int, met: Sequence[EarlierMatch]) -> NDArray[np.bool_] | None:
     """Which words of an article its outlet is seen to repeat before they can be known as its boilerplate: (tokens,).
 
     Boilerplate takes days to learn; an outlet's first pages would be updates of one another until then. Words that

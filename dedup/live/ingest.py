@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dedup.core.decision import (
-    Earlier,
+    EarlierArticle,
     WordCounts,
     against_equal,
+    count_words,
     decide,
+    earlier_matches,
     earliest,
     first_of_each,
-    meet,
-    weigh,
 )
 from dedup.core.verify_pair import rank
 from dedup.live.arrivals import of_record, prepare_batch
@@ -293,13 +293,15 @@ class Ingest:
         state = batch.states.get(text)
         matched = batch.matched.get(text)
         exact = [] if state is None else first_of_each(state.node.carriers, number, source)
-        earlier: list[Earlier] = []
+        earlier: list[EarlierArticle] = []
         if exact and state is not None:
             share, counts = await self._exact(item, state)
-            earlier = [Earlier(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0) for c in exact]
+            earlier = [
+                EarlierArticle(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0) for c in exact
+            ]
         elif matched is not None:
-            met = meet(matched.found, batch.states, number, source)
-            earlier, counts = weigh(matched.own, source, met)
+            met = earlier_matches(matched.found, batch.states, number, source)
+            earlier, counts = count_words(matched.own, source, met)
         else:
             counts = WordCounts(new=item.prepared.words)
         decision, copied = decide(source, earlier, counts)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from dedup.core.decision import Earlier, WordCounts, against_equal, decide, first_of_each, meet, weigh
+from dedup.core.decision import (
+    EarlierArticle,
+    WordCounts,
+    against_equal,
+    count_words,
+    decide,
+    earlier_matches,
+    first_of_each,
+)
 from dedup.core.prepare import prepare
 from dedup.core.same_event import (
     LEAST_COSINE,
@@ -135,13 +143,14 @@ class Search:
         own = ready_text(ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters)
         number = (await self._reader.index.numbers([ready.article.id]))[0] if ready.article.id else 0
         matches, total = await self._reader.matches(own, text, (number, ready.article.id), limit)
-        earlier: list[Earlier] = []
+        earlier: list[EarlierArticle] = []
         share, counts = 0.0, WordCounts(new=ready.words)
         if state is not None:
             share, counts = against_equal(own, (await self._reader.matcher.texts([state])).get(text))
             carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
             earlier = [
-                Earlier(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0) for c in carriers
+                EarlierArticle(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0)
+                for c in carriers
             ]
         decision, copied = decide(source_hash(ready.article), earlier, counts)
         names = await self._reader.names([copied])
@@ -157,7 +166,9 @@ class Search:
     async def _answer(self, ready: Prepared, matched: QueryResult, limit: int) -> FindResult:
         states = await self._reader.index.texts([v.other.node.text for v in matched.found], carriers=True)
         source = source_hash(ready.article)
-        earlier, counts = weigh(matched.own, source, meet(matched.found, states, _UNSTORED, source))
+        earlier, counts = count_words(
+            matched.own, source, earlier_matches(matched.found, states, _UNSTORED, source)
+        )
         decision, copied = decide(source, earlier, counts)
         names = await self._reader.names([copied])
         matches = await self._reader.to_matches(
