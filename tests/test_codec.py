@@ -24,7 +24,7 @@ def lines(count: int) -> list[bytes]:
 
 
 def test_with_and_without_a_dictionary() -> None:
-    """Both are read after the dictionary is learned, from several threads; with it payloads are smaller."""
+    """Both are read after the dictionary is trained, from several threads; with it payloads are smaller."""
     texts = lines(400)
     codec = Codec()
     plain = [codec.encode(text) for text in texts]
@@ -62,9 +62,9 @@ async def test_a_collection_trains_its_dictionaries_and_other_servers_read_them(
     store_url: str, collection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From so many articles on payloads are written with them; what a second server reads is what was sent."""
-    lessons = (codec_module.Lesson(200, 100, 16_384, 3), codec_module.Lesson(300, 150, 32_768, 5))
-    monkeypatch.setattr(codec_module, "LESSONS", lessons)
-    monkeypatch.setattr(sweeping, "LESSON_SECONDS", 0.01)
+    trainings = (codec_module.Training(200, 100, 16_384, 3), codec_module.Training(300, 150, 32_768, 5))
+    monkeypatch.setattr(codec_module, "TRAININGS", trainings)
+    monkeypatch.setattr(sweeping, "TRAINING_SECONDS", 0.01)
     rng = random.Random(9)
     articles = [Article(f"a{i:03}", f"H{i}", data.prose(rng, 150), f"S{i}") for i in range(360)]
     first = await flow.open_pipeline(store_url)
@@ -75,7 +75,7 @@ async def test_a_collection_trains_its_dictionaries_and_other_servers_read_them(
             async with asyncio.timeout(30):
                 while opened.index.codec.current < number:  # noqa: ASYNC110 - the sweeper looks by itself
                     await asyncio.sleep(0.05)
-        assert await opened.index.learn_dictionary()
+        assert await opened.index.train_dictionary()
         await flow.ingest(first, collection, articles[320:])
         second = await flow.open_pipeline(store_url)
         try:

@@ -105,7 +105,7 @@ class Ingest:
             stored = await self._index.ingest([a for _, a in ready], now)
         if turn is not None:
             turn.passed()
-        self._reader.learn({s.number: a.id for a, s in zip(articles, stored, strict=True)})
+        self._reader.remember({s.number: a.id for a, s in zip(articles, stored, strict=True)})
         batch = Batch([item_of(p, s, a.carrier) for (p, a), s in zip(ready, stored, strict=True)])
         numbers = Counter(s.number for s in stored)
         self._on_the_way += numbers

@@ -66,7 +66,7 @@ class CollectionReader:
 
     # -- names -----------------------------------------------------------------------------------------
 
-    def learn(self, names: Mapping[int, str]) -> None:
+    def remember(self, names: Mapping[int, str]) -> None:
         """Remember ids by article number; a number keeps its id for life."""
         self._names.update(names)
         while len(self._names) > _NAMES_KEPT:
@@ -80,7 +80,7 @@ class CollectionReader:
         if missing:
             found = await self.index.ids(missing)
             known.update(found)
-            self.learn(found)
+            self.remember(found)
         return known
 
     async def record(self, article_id: str) -> ArticleRecord:

@@ -48,7 +48,7 @@ BATCH: Final = 64
 #: Seconds that lost landmarks wait at most while articles come in.
 PRUNE_SECONDS: Final = 5.0
 #: Seconds between two looks whether a collection has articles enough for a dictionary.
-LESSON_SECONDS: Final = 2.0
+TRAINING_SECONDS: Final = 2.0
 _DAY: Final = 86400.0
 
 
@@ -85,7 +85,7 @@ class Sweeper:
         self._wake_settler = wake_settler
         self._ingesting = busy
         self._next_prune = 0.0
-        self._next_lesson = 0.0
+        self._next_training = 0.0
         self._loop = Background("sweeping", index.collection, self._work, queued)
 
     def start(self) -> None:
@@ -104,10 +104,10 @@ class Sweeper:
         while await self.sweep():
             self._wake_settler()
             await asyncio.sleep(0)
-        if time.monotonic() >= self._next_lesson:
-            self._next_lesson = time.monotonic() + LESSON_SECONDS
-            if await self._index.learn_dictionary():
-                self._next_lesson = float("inf")
+        if time.monotonic() >= self._next_training:
+            self._next_training = time.monotonic() + TRAINING_SECONDS
+            if await self._index.train_dictionary():
+                self._next_training = float("inf")
         return None
 
     async def sweep(self) -> bool:

@@ -24,7 +24,7 @@ _NONE: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Training:
     """A dictionary: from how many texts on it is trained, on how many, its bytes, the level to write with it."""
 
     texts: int
@@ -34,9 +34,9 @@ class Lesson:
 
 
 #: By number less one. With the first dictionary level 3 is the fastest; with the second, level 5 saves 5 % for 15 us.
-LESSONS: Final = (
-    Lesson(texts=2000, samples=1000, size=65_536, level=3),
-    Lesson(texts=8000, samples=2000, size=262_144, level=5),
+TRAININGS: Final = (
+    Training(texts=2000, samples=1000, size=65_536, level=3),
+    Training(texts=8000, samples=2000, size=262_144, level=5),
 )
 #: Parameters of the trainer (COVER: Liao, Petri, Moffat and Wirth, WWW 2016). Its own search for them takes five
 #: times as long and finds nothing better for news.
@@ -48,7 +48,7 @@ _LEVEL_WITHOUT: Final = 1
 
 def due(texts: int) -> int:
     """The number of the dictionary that a collection of so many texts should have, 0 for none."""
-    return sum(texts >= lesson.texts for lesson in LESSONS)
+    return sum(texts >= training.texts for training in TRAININGS)
 
 
 class UnknownDictionary(StoreUnavailable):
@@ -68,7 +68,7 @@ class Codec:
         self.current = _NONE
 
     def add(self, number: int, raw: bytes) -> None:
-        """Learn a dictionary; the one with the highest number is written with."""
+        """Remember a dictionary; the one with the highest number is written with."""
         self._dictionaries[number] = zstandard.ZstdCompressionDict(raw)
         self.current = max(self.current, number)
 
@@ -77,7 +77,7 @@ class Codec:
         number = self.current
         held: tuple[int, zstandard.ZstdCompressor] | None = getattr(self._local, "compressor", None)
         if held is None or held[0] != number:  # making one costs more than using it
-            level = LESSONS[number - 1].level if number else _LEVEL_WITHOUT
+            level = TRAININGS[number - 1].level if number else _LEVEL_WITHOUT
             held = (number, zstandard.ZstdCompressor(level, dict_data=self._dictionaries[number]))
             self._local.compressor = held
         return _HEAD.pack(_FORMAT, number) + held[1].compress(raw)

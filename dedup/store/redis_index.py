@@ -285,18 +285,18 @@ class RedisIndex:
             raise StoreUnavailable(message)
         self.codec.add(number, raw)
 
-    async def learn_dictionary(self) -> bool:
+    async def train_dictionary(self) -> bool:
         """Read the collection's latest dictionary, or train the one that is due; whether there is no other to come."""
         trained, texts, last = await self._store.call("HMGET", f"{self._prefix}#", "z", "texts", "a")
         number = int(trained or 0)
         if number > self.codec.current:
             await self._read_dictionary(number)
         if (wanted := codec.due(int(texts or 0))) > number:
-            lesson = codec.LESSONS[wanted - 1]
-            step = max(1, int(last) // lesson.samples)
+            training = codec.TRAININGS[wanted - 1]
+            step = max(1, int(last) // training.samples)
             names = [f"{self._prefix}a{n}" for n in range(1, int(last) + 1, step)]
             stored = [payload_of(raw) for raw in await self._many(names) if raw is not None]
-            made = await asyncio.to_thread(self.codec.train, filter(None, stored), lesson.size)
+            made = await asyncio.to_thread(self.codec.train, filter(None, stored), training.size)
             if made is None:
                 return False
             await self._store.call(
@@ -304,7 +304,7 @@ class RedisIndex:
             )  # of several servers one is first
             await self._store.call("HSET", f"{self._prefix}#", "z", wanted)
             await self._read_dictionary(wanted)
-        return self.codec.current == len(codec.LESSONS)
+        return self.codec.current == len(codec.TRAININGS)
 
     async def _many(self, names: Sequence[str]) -> list[bytes | None]:
         """Values of keys, a few hundred a command."""
