@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from dedup.core.parameters import check_parameters
 from dedup.errors import AlreadyExists, DedupError, InvalidArgument, NotFound, Reason
-from dedup.live.turns import Turn
+from dedup.live.sequence_slot import SequenceSlot
 from dedup.model import (
     Article,
     Cluster,
@@ -94,15 +94,15 @@ class FakePipeline:
         self.closed = True
 
     async def ingest(
-        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+        self, collection: str, articles: Sequence[Article], slot: SequenceSlot | None = None
     ) -> list[IngestResult | DedupError]:
         if self.gate is not None:
             await self.gate.wait()
-        if turn is not None:
-            await turn.wait()
+        if slot is not None:
+            await slot.wait()
         self._check()
-        if turn is not None:
-            turn.passed()
+        if slot is not None:
+            slot.release()
         self.batches.append([article.id for article in articles])
         return [self._ingest(collection, article) for article in articles]
 

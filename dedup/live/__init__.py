@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dedup.config import Settings
     from dedup.errors import DedupError
     from dedup.live.reading import CollectionReader
-    from dedup.live.turns import Turn
+    from dedup.live.sequence_slot import SequenceSlot
     from dedup.model import (
         Cluster,
         CollectionStatus,
@@ -95,30 +95,30 @@ class Pipeline:
     # -- articles in -----------------------------------------------------------------------------------
 
     async def ingest(
-        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+        self, collection: str, articles: Sequence[Article], slot: SequenceSlot | None = None
     ) -> list[IngestResult | DedupError]:
-        """Ingest a batch in order; one outcome for each article. With ``turn``, after the batches before it."""
+        """Ingest a batch in order; one outcome for each article. With ``slot``, after the batches before it."""
         if len(articles) <= BATCH:
-            return list(await self._take(collection, articles, turn))
-        if turn is not None:
-            await turn.wait()
+            return list(await self._take(collection, articles, slot))
+        if slot is not None:
+            await slot.wait()
         out: list[IngestResult | DedupError] = []
         for start in range(0, len(articles), BATCH):
             out += await self._take(collection, articles[start : start + BATCH])
-        if turn is not None:
-            turn.passed()
+        if slot is not None:
+            slot.release()
         return out
 
     async def _take(
-        self, collection: str, articles: Sequence[Article], turn: Turn | None = None
+        self, collection: str, articles: Sequence[Article], slot: SequenceSlot | None = None
     ) -> list[IngestResult]:
         opened = await self._collections.for_writing(collection)
         try:
-            return await opened.ingest.ingest(articles, turn)
+            return await opened.ingest.ingest(articles, slot)
         except CollectionGone:
             await self._collections.leave(opened)
             opened = await self._collections.for_writing(collection)
-            return await opened.ingest.ingest(articles, turn)
+            return await opened.ingest.ingest(articles, slot)
 
     async def ingest_one(self, collection: str, article: Article) -> IngestResult:
         """Ingest one article, together with others that arrive within a few milliseconds."""

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dedup.live.reading import CollectionReader
+    from dedup.live.sequence_slot import SequenceSlot
     from dedup.live.settling import Settler
-    from dedup.live.turns import Turn
     from dedup.model import Cluster, Match
     from dedup.store.records import TextState
 
@@ -85,26 +85,28 @@ class Ingest:
         self._on_the_way: Counter[int] = Counter()
         self.running = 0  # batches under way
 
-    async def ingest(self, articles: Sequence[Article], turn: Turn | None = None) -> list[IngestResult]:
-        """Ingest articles in order; one answer each. With ``turn``, they are recorded when it is theirs."""
+    async def ingest(
+        self, articles: Sequence[Article], slot: SequenceSlot | None = None
+    ) -> list[IngestResult]:
+        """Ingest articles in order; one answer each. With ``slot``, they are recorded when it is theirs."""
         self.running += 1
         try:
-            return await self._ingest(articles, turn)
+            return await self._ingest(articles, slot)
         finally:
             self.running -= 1
 
-    async def _ingest(self, articles: Sequence[Article], turn: Turn | None) -> list[IngestResult]:
+    async def _ingest(self, articles: Sequence[Article], slot: SequenceSlot | None) -> list[IngestResult]:
         now = time.time()
         loop = asyncio.get_running_loop()
         ready = await loop.run_in_executor(
             self._pool, prepare_batch, articles, self._parameters, self._index.codec, now
         )
-        if turn is not None:
-            await turn.wait()
+        if slot is not None:
+            await slot.wait()
         with stage("record"):
             stored = await self._index.ingest([a for _, a in ready], now)
-        if turn is not None:
-            turn.passed()
+        if slot is not None:
+            slot.release()
         self._reader.remember({s.number: a.id for a, s in zip(articles, stored, strict=True)})
         batch = Batch([item_of(p, s, a.carrier) for (p, a), s in zip(ready, stored, strict=True)])
         numbers = Counter(s.number for s in stored)

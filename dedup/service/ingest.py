@@ -17,7 +17,7 @@ from dedup.convert.incoming import check_encoding, collection_of, has_markup
 from dedup.convert.names import Namer, parse, parse_collection
 from dedup.convert.status import to_status
 from dedup.errors import DedupError, StoreUnavailable
-from dedup.live.turns import Turn
+from dedup.live.sequence_slot import SequenceSlot
 from dedup.model import Article, IngestResult
 from dedup.service.base import Methods, bind_work
 from dedup.v1 import article_pb2
@@ -114,23 +114,23 @@ class IngestMethods(Methods):
 
     async def _work_ahead(self, requests: _Requests, answers: _Answers) -> None:
         """Start on batches as they come, as many at once as the queue of their answers holds."""
-        turn: Turn | None = None
+        slot: SequenceSlot | None = None
         while isinstance(request := await requests.get(), pb.StreamIngestArticlesRequest):
-            turn = Turn(turn)
-            await answers.put(asyncio.create_task(self._in_turn(request, turn)))
+            slot = SequenceSlot(slot)
+            await answers.put(asyncio.create_task(self._in_order(request, slot)))
         await answers.put(request)
 
-    async def _in_turn(self, request: pb.StreamIngestArticlesRequest, turn: Turn) -> _Acknowledged:
+    async def _in_order(self, request: pb.StreamIngestArticlesRequest, slot: SequenceSlot) -> _Acknowledged:
         try:
-            answer = await self._acknowledge(request, turn)
-            await turn.wait()  # where nothing of it was stored it did not wait so far
-            turn.passed()
+            answer = await self._acknowledge(request, slot)
+            await slot.wait()  # where nothing of it was stored it did not wait so far
+            slot.release()
         finally:
-            turn.failed()
+            slot.abandon()
         return request, answer
 
     async def _acknowledge(
-        self, request: pb.StreamIngestArticlesRequest, turn: Turn
+        self, request: pb.StreamIngestArticlesRequest, slot: SequenceSlot
     ) -> pb.StreamIngestArticlesResponse:
         """The answer to one batch; StoreUnavailable ends the stream.
 
@@ -139,7 +139,7 @@ class IngestMethods(Methods):
         response = pb.StreamIngestArticlesResponse(sequence=request.sequence)
         try:
             collection = parse_collection(request.parent, "parent")
-            outcomes = await self._store(request, collection, turn)
+            outcomes = await self._store(request, collection, slot)
             for outcome in outcomes:
                 if isinstance(outcome, StoreUnavailable):
                     raise outcome
@@ -164,7 +164,7 @@ class IngestMethods(Methods):
         self,
         request: pb.BatchIngestArticlesRequest | pb.StreamIngestArticlesRequest,
         collection: str,
-        turn: Turn | None = None,
+        slot: SequenceSlot | None = None,
     ) -> list[IngestResult | DedupError]:
         """Store what can be read of a batch; one outcome an article."""
         self._incoming.check_batch(len(request.articles))
@@ -174,7 +174,7 @@ class IngestMethods(Methods):
         articles = [each for each in read if isinstance(each, Article)]
         stored: Sequence[IngestResult | DedupError] = ()
         if articles:
-            stored = await self._pipeline.ingest(collection, articles, turn)
+            stored = await self._pipeline.ingest(collection, articles, slot)
         answers = iter(stored)
         return [next(answers) if isinstance(each, Article) else each for each in read]
 

@@ -7,14 +7,14 @@ import asyncio
 from dedup.errors import StoreUnavailable
 
 
-class Turn:
+class SequenceSlot:
     """The place of a batch among those of its stream.
 
-    A batch waits for its turn before it is recorded, and passes it on when it has been; where one fails, those behind
+    A batch waits for its slot before it is recorded, and passes it on when it has been; where one fails, those behind
     it are not recorded, so that the client can send all of them again in order.
     """
 
-    def __init__(self, before: Turn | None = None) -> None:
+    def __init__(self, before: SequenceSlot | None = None) -> None:
         self._before = before
         self._recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -31,12 +31,12 @@ class Turn:
             raise StoreUnavailable(message)
         self._before = None  # what is long done need not be kept
 
-    def passed(self) -> None:
+    def release(self) -> None:
         """The batch is recorded; does nothing a second time."""
         if not self._recorded.done():
             self._recorded.set_result(True)
 
-    def failed(self) -> None:
+    def abandon(self) -> None:
         """The batch was not recorded; does nothing if it was."""
         if not self._recorded.done():
             self._recorded.set_result(False)
