@@ -105,8 +105,8 @@ class Settings(BaseSettings):
     page_size_max: Positive = Field(1000, description="most items in a page")
 
     # -- the flow -----------------------------------------------------------------------------------
-    coalesce_articles: Positive = Field(64, description="articles put together in one call of the store")
-    coalesce_milliseconds: NotNegative = Field(2, description="longest wait for others to put together with")
+    batching_articles: Positive = Field(64, description="articles put together in one call of the store")
+    batching_milliseconds: NotNegative = Field(2, description="longest wait for others to put together with")
     settle_wait_milliseconds: NotNegative = Field(250, description="longest an answer waits for its cluster")
     recovery_seconds: Positive = Field(
         15, description="age at which another server takes over unfinished work"

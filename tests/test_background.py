@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from dedup.errors import DedupError
-from dedup.live.background import Background
 from dedup.live.matching import Query, QueryResult
+from dedup.live.worker import Worker
 from dedup.model import Article
 from tests import data, flow
 
@@ -27,7 +27,7 @@ async def test_stop_ends_a_loop_that_was_woken_at_that_very_moment() -> None:
             ran.append(1)
             return None
 
-        loop = Background("test", "c", work)
+        loop = Worker("test", "c", work)
         loop.start()
         for _ in range(pause):
             await asyncio.sleep(0)
@@ -48,7 +48,7 @@ async def test_stop_ends_a_loop_whose_work_drops_the_cancellation() -> None:
                 await asyncio.sleep(30)
             return rest
 
-        loop = Background("test", "c", work)
+        loop = Worker("test", "c", work)
         loop.start()
         loop.wake()
         await begun.wait()
@@ -69,7 +69,7 @@ async def test_a_failure_does_not_end_a_loop() -> None:
         again.set()
         return None
 
-    loop = Background("test", "c", work)
+    loop = Worker("test", "c", work)
     loop.start()
     loop.wake()
     async with asyncio.timeout(10):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from dedup.live.batching import Coalescer
+from dedup.live.batching import Batcher
 from dedup.live.collections import Collections
 from dedup.live.export import export
 from dedup.live.listing import Listing
@@ -56,7 +56,7 @@ class Pipeline:
         self._store = store
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="dedup")
         self._collections = Collections(store, settings, self._pool, TextCache(settings.text_cache_articles))
-        self._coalescers: dict[str, Coalescer] = {}
+        self._batchers: dict[str, Batcher] = {}
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -82,8 +82,8 @@ class Pipeline:
 
     async def close(self) -> None:
         """Finish what is in flight and close; unfinished work stays in the store's queues."""
-        for coalescer in self._coalescers.values():
-            await coalescer.close()
+        for batcher in self._batchers.values():
+            await batcher.close()
         await self._collections.close()
         self._pool.shutdown(wait=True)
         await self._store.close()
@@ -122,18 +122,18 @@ class Pipeline:
 
     async def ingest_one(self, collection: str, article: Article) -> IngestResult:
         """Ingest one article, together with others that arrive within a few milliseconds."""
-        coalescer = self._coalescers.get(collection)
-        if coalescer is None:
+        batcher = self._batchers.get(collection)
+        if batcher is None:
             await self._collections.for_writing(collection)
-            coalescer = self._coalescers.setdefault(
+            batcher = self._batchers.setdefault(
                 collection,
-                Coalescer(
+                Batcher(
                     partial(self._take, collection),
-                    self._settings.coalesce_articles,
-                    self._settings.coalesce_milliseconds / 1000,
+                    self._settings.batching_articles,
+                    self._settings.batching_milliseconds / 1000,
                 ),
             )
-        return await coalescer.add(article)
+        return await batcher.add(article)
 
     async def delete_article(self, collection: str, article_id: str) -> tuple[str, ...]:
         """Remove an article; the articles that still carry its text or copied part of it.
@@ -238,7 +238,7 @@ class Pipeline:
 
     async def delete_collection(self, name: str) -> None:
         """Remove a collection and everything in it."""
-        coalescer = self._coalescers.pop(name, None)
-        if coalescer is not None:
-            await coalescer.close()
+        batcher = self._batchers.pop(name, None)
+        if batcher is not None:
+            await batcher.close()
         await self._collections.delete(name)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dedup.model import Article, IngestResult
 
 
-class Coalescer:
+class Batcher:
     """Collects articles for up to ``wait`` seconds or until ``most`` are there, and ingests them as one batch.
 
     Two batches are on their way at most, one of them often waiting for its clusters to settle; the next one gathers

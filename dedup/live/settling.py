@@ -26,7 +26,7 @@ from dedup.core.cluster_summary import (
 )
 from dedup.core.clustering import EDGES, Settlement, SettlingRules, linking, settle
 from dedup.errors import StoreUnavailable
-from dedup.live.background import Background
+from dedup.live.worker import Worker
 from dedup.model import ClusterChange
 from dedup.observability import stage
 from dedup.store.summaries import Settled
@@ -89,7 +89,7 @@ class Settler:
         self._token = secrets.token_hex(8)
         self._waiting: list[Waiter] = []
         self._weight = 0  # texts and edges of the last pass
-        self._loop = Background("settling", index.collection, self._work)
+        self._loop = Worker("settling", index.collection, self._work)
 
     def start(self) -> None:
         """Settle in the background until :meth:`stop`."""

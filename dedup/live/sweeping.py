@@ -25,8 +25,8 @@ from dedup.core.candidates import QueryPlace, scan_postings, texts_in
 from dedup.core.sketch import Sketch, SketchParameters, sketch
 from dedup.core.text import Tokens
 from dedup.errors import DedupError
-from dedup.live.background import Background
 from dedup.live.matching import Query, neighbors
+from dedup.live.worker import Worker
 from dedup.observability import stage
 from dedup.store.packing import EdgeDeletion, PostingQuery, TextCommit, posting_bytes
 from dedup.store.records import placed_source, placement_of
@@ -86,7 +86,7 @@ class Sweeper:
         self._ingesting = busy
         self._next_prune = 0.0
         self._next_training = 0.0
-        self._loop = Background("sweeping", index.collection, self._work, queued)
+        self._loop = Worker("sweeping", index.collection, self._work, queued)
 
     def start(self) -> None:
         """Sweep in the background until :meth:`stop`."""

@@ -47,7 +47,7 @@ class IngestMethods(Methods):
             reader.cancel()
 
     async def IngestArticle(self, request: pb.IngestArticleRequest, context: Any) -> pb.IngestArticleResponse:
-        """One article; coalesced by the pipeline with those of other calls."""
+        """One article; put together by the pipeline with those of other calls."""
         collection = collection_of(request.parent, request.article.name)
         max_matches = self._incoming.max_matches(request)
         check_encoding(request)

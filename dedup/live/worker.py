@@ -21,7 +21,7 @@ LOOK_SECONDS: Final = 1.0
 FAILURE_SECONDS: Final = 0.5
 
 
-class Background:
+class Worker:
     """Calls ``work`` whenever it is woken; ``work`` says for how many seconds to rest before the next call.
 
     None means until somebody wakes it. A failure of one call is logged and the loop goes on, so that one
@@ -76,5 +76,5 @@ class Background:
             except StoreUnavailable:
                 rest = FAILURE_SECONDS
             except Exception:  # whatever it was, the rest of the queue must not wait for it
-                log.exception("background_work_failed", work=self._name, collection=self._collection)
+                log.exception("worker_failed", work=self._name, collection=self._collection)
                 rest = FAILURE_SECONDS
