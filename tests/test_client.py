@@ -283,7 +283,7 @@ def test_a_stream_takes_and_gives_in_order(client: Both, pipeline: FakePipeline)
 
 
 def test_a_stream_is_lazy(address: str) -> None:
-    """Only ``window`` batches are taken from the source before the first outcome is given."""
+    """Only ``context`` batches are taken from the source before the first outcome is given."""
     taken = []
 
     def source() -> Iterator[Article]:

@@ -14,13 +14,13 @@ from typing import Any, Final
 import xxhash
 
 from bench.report import Cell, Grid
-from dedup.core.provenance import PLAIN, credits
+from dedup.core.provenance import UNNAMED, credits
 from dedup.core.provenance.agencies import SCRIPTS
 from dedup.core.tuning import wilson
 from dedup.model import Article, CreditPlace
 
 FOLDER: Final = Path(__file__).parent / "labels"
-KNOWN: Final = frozenset(agency for script in SCRIPTS for agency, _ in script.values()) | {PLAIN}
+KNOWN: Final = frozenset(agency for script in SCRIPTS for agency, _ in script.values()) | {UNNAMED}
 
 
 @dataclass(frozen=True, slots=True)

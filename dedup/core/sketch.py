@@ -5,7 +5,7 @@
 fed with the same UTF-8 shingles.
 
 *Window minima*: winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003) of the same shingles with a 64-bit
-hash. Of every ``window`` consecutive shingles the rightmost smallest is a posting, so any run of
+hash. Of every ``context`` consecutive shingles the rightmost smallest is a posting, so any run of
 ``window + shingle_size - 1`` tokens that two texts share is found whatever the rest does. Smaller than all others are
 the *open* shingles, whose smallest token, by a hash of its own, stands in the middle (open syncmers: Edgar, PeerJ 2021;
 as an order of minimizers: Pellow et al., Genome Research 2023). On news that leaves 0.190 postings a word where a

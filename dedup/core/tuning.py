@@ -96,8 +96,8 @@ class Scores:
 class Measures:
     """What the rules are held against, one entry a pair, each of shape (pairs,); lengths in half words.
 
-    ``covered`` are pairs that are copied whatever the rules of a rewrite say; ``plain`` and ``own`` the words
-    shared and quoted in neither text, or in one at most, with the longest run of each; ``unquoted`` and
+    ``covered`` are pairs that are copied whatever the rules of a rewrite say; ``unnamed_agencies`` and ``own`` the
+    words shared and quoted in neither text, or in one at most, with the longest run of each; ``unquoted`` and
     ``words`` those of the shorter text; ``trigrams`` how many are shared, ``fewer`` how many the text of fewer has.
     """
 

@@ -154,7 +154,7 @@ def sketch(hashes, utf8, byte_starts, byte_ends, first, k, a, b, window, bands, 
     """Everything the index keeps of the tokens from ``first`` on, in one call.
 
     Returns the signature, (permutations,); the postings, distinct and ascending, which are the band keys and,
-    with a ``window`` over 0, the window minima, without their lowest ``dropped`` bits; the minima themselves, so
+    with a ``context`` over 0, the window minima, without their lowest ``dropped`` bits; the minima themselves, so
     cut, by position; and their positions. Without permutations there is no signature, and there are no bands.
     """
     values = signature(utf8, byte_starts, byte_ends, first, k, a, b)

@@ -6,10 +6,10 @@ import re
 
 from dedup.core.provenance import agencies
 from dedup.core.provenance.agencies import SURE, fold_arabic, mentions
+from dedup.core.provenance.context import around
+from dedup.core.provenance.line_endings import codes_beside
 from dedup.core.provenance.places import place_of
-from dedup.core.provenance.plain import PLAIN, plain_credits
-from dedup.core.provenance.tails import codes_beside
-from dedup.core.provenance.window import around
+from dedup.core.provenance.unnamed_agencies import UNNAMED, unnamed_agencies
 from dedup.model import Article, Credit, CreditPlace
 
 
@@ -38,10 +38,10 @@ def credits(article: Article) -> tuple[Credit, ...]:
             if (agency, place) not in seen:
                 seen.add((agency, place))
                 in_text.append(Credit(agency=agency, place=place, text=text[start:end], start=start, end=end))
-    for place, start, end in plain_credits(text, body):
-        if (PLAIN, place) not in seen:
-            seen.add((PLAIN, place))
-            in_text.append(Credit(agency=PLAIN, place=place, text=text[start:end], start=start, end=end))
+    for place, start, end in unnamed_agencies(text, body):
+        if (UNNAMED, place) not in seen:
+            seen.add((UNNAMED, place))
+            in_text.append(Credit(agency=UNNAMED, place=place, text=text[start:end], start=start, end=end))
     if len(in_text) > 1:
         in_text.sort(key=lambda credit: credit.start)
     return tuple(found + in_text)
@@ -91,7 +91,7 @@ def _credits_of_byline(byline: str, found: list[Credit], seen: set[tuple[str, Cr
         if agency is not None:
             hits.setdefault(start, (start + len(name.rstrip(".")), agency))
     for match in _BYLINE_PLAIN.finditer(byline):
-        hits.setdefault(match.start(), (match.end(), PLAIN))
+        hits.setdefault(match.start(), (match.end(), UNNAMED))
     for start, (end, agency) in sorted(hits.items()):
         if (agency, CreditPlace.BYLINE) not in seen:
             seen.add((agency, CreditPlace.BYLINE))

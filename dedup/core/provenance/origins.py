@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dedup.core.provenance.credit import BYLINE_NAMES
-from dedup.core.provenance.plain import PLAIN
+from dedup.core.provenance.unnamed_agencies import UNNAMED
 from dedup.model import Credit, CreditPlace, Origin
 
 
@@ -23,7 +23,7 @@ def agencies_of(credits_of_members: Iterable[Sequence[Credit]]) -> tuple[str, ..
         articles.update({credit.agency for credit in member})
         outside_pictures.update({credit.agency for credit in member if credit.place != CreditPlace.PHOTO})
     return tuple(
-        sorted(articles, key=lambda name: (-articles[name], name == PLAIN, -outside_pictures[name], name))
+        sorted(articles, key=lambda name: (-articles[name], name == UNNAMED, -outside_pictures[name], name))
     )
 
 
@@ -142,7 +142,7 @@ def _agency_candidates(members: Sequence[OriginEvidence], outlets: int) -> list[
         else:
             entry = (_MENTIONED_BY_SOME, told, f"credited in the text by {told} of {outlets} outlets")
         candidates.append((entry[0], entry[1], agency, entry[2]))
-    named_agencies = [each for each in candidates if each[2] != PLAIN]
+    named_agencies = [each for each in candidates if each[2] != UNNAMED]
     candidates = named_agencies or [(each[0] / 2, *each[1:]) for each in candidates]
     return sorted(candidates, key=lambda each: (-each[0], -each[1], each[2]))
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 
-from dedup.core.provenance.heads import is_byline, is_dateline
+from dedup.core.provenance.context import Around
+from dedup.core.provenance.datelines import is_byline, is_dateline
+from dedup.core.provenance.line_endings import line_ending
+from dedup.core.provenance.photo_credits import is_photo
 from dedup.core.provenance.phrases import cues, hands_over
-from dedup.core.provenance.pictures import is_photo
-from dedup.core.provenance.tails import line_ending
-from dedup.core.provenance.window import Around
 from dedup.model import CreditPlace
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dedup.core.provenance.window import Around
+from dedup.core.provenance.context import Around
 
 _UNCASED = "\u0590"  # letters above it: scripts without capitals
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from dedup.core.provenance.agencies import RISKY, SURE
-from dedup.core.provenance.heads import expands, is_place
-from dedup.core.provenance.window import Around
+from dedup.core.provenance.context import Around
+from dedup.core.provenance.datelines import expands, is_place
 from dedup.model import CreditPlace
 
 # A list is one class of characters with one separator at its end, never a repeated group of names: repeated

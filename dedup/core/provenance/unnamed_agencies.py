@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from dedup.core.provenance.agencies import RISKY, Mention
-from dedup.core.provenance.heads import is_place
-from dedup.core.provenance.window import Around, around
+from dedup.core.provenance.context import Around, around
+from dedup.core.provenance.datelines import is_place
 from dedup.model import CreditPlace
 
 #: The canonical name of agencies without a name.
-PLAIN = "Agencies"
+UNNAMED = "Agencies"
 
 _HEAD = 500
 _TAIL = 600
@@ -62,7 +62,7 @@ _SOURCE = re.compile(
 _RUSSIAN = re.compile(r"\b[Пп]о\s(?:материалам|сообщениям|информации|данным)\s(?:\w+ых\s)?$")
 
 
-def plain_credits(text: str, body: int) -> Iterator[tuple[CreditPlace, int, int]]:
+def unnamed_agencies(text: str, body: int) -> Iterator[tuple[CreditPlace, int, int]]:
     """(place, start, end) of each credit of unnamed agencies in the first and last characters of the body."""
     head_end = body + _HEAD
     tail = max(head_end, len(text) - _TAIL)
@@ -71,7 +71,9 @@ def plain_credits(text: str, body: int) -> Iterator[tuple[CreditPlace, int, int]
             continue
         for match in islice(_NOUN.finditer(text, start, end), _MOST):
             place = _place(
-                around(text, body, Mention(agency=PLAIN, start=match.start(), end=match.end(), clarity=RISKY))
+                around(
+                    text, body, Mention(agency=UNNAMED, start=match.start(), end=match.end(), clarity=RISKY)
+                )
             )
             if place is not None:
                 yield place, match.start(), match.end()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from dedup.core.provenance.agencies import RISKY, SURE
-from dedup.core.provenance.pictures import looks_like_picture
-from dedup.core.provenance.window import Around
+from dedup.core.provenance.context import Around
+from dedup.core.provenance.photo_credits import looks_like_picture
 
 _LONGEST = 90  # of a dateline before the name, and of a byline on a line of its own
 
