@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dedup.core.provenance import AGENCIES, CREDITED, agencies, credit_bits, credits_of_bits
 from dedup.model import Credit, CreditPlace
-from dedup.store.packing import MOST_EDGES, EdgeDeletion, PostingQuery, deletions_in_parts, in_parts
+from dedup.store.packing import MAX_EDGES, EdgeDeletion, PostingQuery, deletions_in_parts, in_parts
 
 _DELETION = struct.Struct("<IddI")
 
@@ -25,14 +25,14 @@ def read(part: bytes) -> list[tuple[int, float, float, tuple[int, ...]]]:
     return found
 
 
-@given(st.lists(st.integers(0, 3 * MOST_EDGES), max_size=6))
+@given(st.lists(st.integers(0, 3 * MAX_EDGES), max_size=6))
 def test_cuts_are_whole_in_parts_of_bounded_size(sizes: list[int]) -> None:
     """Every edge is in one part, no part has too many, and a text's entry ends with the last of its parts."""
     deletions = [
         EdgeDeletion(n + 1, str(100 + n), 7, range(1000, 1000 + size)) for n, size in enumerate(sizes)
     ]
     parts = [read(part) for part in deletions_in_parts(deletions)]
-    assert all(sum(len(others) for *_, others in part) <= MOST_EDGES for part in parts)
+    assert all(sum(len(others) for *_, others in part) <= MAX_EDGES for part in parts)
     rows = [row for part in parts for row in part]
     for deletion in deletions:
         mine = [row for row in rows if row[0] == deletion.text]

@@ -53,7 +53,7 @@ def pairs_of(words: Iterable[str]) -> set[tuple[str, str]]:
 def test_similarity_is_the_cosine_of_the_sets(x: list[str], y: list[str]) -> None:
     """As counted with sets, where enough is shared."""
     a, b = pairs_of(x), pairs_of(y)
-    expected = len(a & b) / (len(a) * len(b)) ** 0.5 if len(a & b) >= same_event.LEAST_PAIRS else 0.0
+    expected = len(a & b) / (len(a) * len(b)) ** 0.5 if len(a & b) >= same_event.MIN_PAIRS else 0.0
     assert same_event.similarity(pairs(" ".join(x)), pairs(" ".join(y))) == pytest.approx(expected)
 
 
@@ -99,7 +99,7 @@ async def test_reports_of_one_event_are_found(pipeline: Pipeline, collection: st
     assert {match.kind for match in found.matches} == {MatchKind.SAME_STORY}
     similarities = [match.similarity for match in found.matches]
     assert similarities == sorted(similarities, reverse=True)
-    assert min(similarities) >= same_event.LEAST_COSINE
+    assert min(similarities) >= same_event.MIN_COSINE
     assert all(match.probability < 0.5 for match in found.matches)
     assert (found.total_matches, found.matches_truncated) == (5, False)
     assert found.decision is not None
@@ -155,7 +155,7 @@ async def test_an_event_that_hundreds_tell_of(pipeline: Pipeline, collection: st
     event = reports(6, 150)
     await flow.ingest(pipeline, collection, event[1:])
     found = await pipeline.find(collection, event[0], 1000, same_story=True)
-    assert len(found.matches) == same_event.MOST_CANDIDATES
+    assert len(found.matches) == same_event.MAX_CANDIDATES
 
 
 async def test_it_must_be_asked_for_in_time(pipeline: Pipeline, collection: str) -> None:

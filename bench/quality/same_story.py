@@ -14,14 +14,14 @@ from bench.quality.datasets import Dataset
 from bench.quality.measures import Pair
 from bench.report import Cell, Grid, Part
 from dedup.client import AsyncDedupClient
-from dedup.core.same_event import LEAST_COSINE
+from dedup.core.same_event import MIN_COSINE
 from dedup.core.tuning import wilson
 from dedup.model import Article, CollectionParameters, MatchKind
 
-SIMILARITIES: Final = (LEAST_COSINE, 0.15, 0.2)
+SIMILARITIES: Final = (MIN_COSINE, 0.15, 0.2)
 COLLECTION: Final = "same-story"
 _CALLS: Final = 8
-_MOST: Final = 1000
+_MAX: Final = 1000
 
 
 def part(data: Sequence[Dataset]) -> Part | None:
@@ -90,7 +90,7 @@ def _asked(articles: Sequence[Article], labelled: set[str]) -> tuple[dict[Pair, 
             async def ask(article: Article) -> None:
                 async with slots:
                     found = await client.find(
-                        article, max_matches=_MOST, same_story=True, collection=COLLECTION
+                        article, max_matches=_MAX, same_story=True, collection=COLLECTION
                     )
                 for match in found.matches:
                     for other in (match.other, *match.other_carriers):

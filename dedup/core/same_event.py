@@ -3,13 +3,13 @@
 Two independent reports of an event share no passage, but names, numbers and terms in the same company. The cosine of
 their sets of word pairs, |A n B| / sqrt(|A| |B|), needs to know nothing of other articles, so it is the same
 whoever asks and when. Pairs inside shared passages are left out: too short to be copy, these are stock phrases and
-boilerplate. Of the pairs found at :data:`LEAST_COSINE`, 905 of 909 are of one story where people said which articles of
+boilerplate. Of the pairs found at :data:`MIN_COSINE`, 905 of 909 are of one story where people said which articles of
 Emergent are, and 19 of 20 that were read of three hours of Telegram news; at 0.1 only 29 of 40 were. Found are a fifth
 of the pairs of one story there, and two fifths of those of one event here.
 
 Who may be compared is found by a bottom-k sketch (Cohen and Kaplan, PODC 2007) of the same sets: the
 :data:`PAIRS` word pairs with the smallest hashes are postings, each under the span of days in which its article was
-published. Candidates share :data:`LEAST_SHARED` of them in the same or a neighboring span.
+published. Candidates share :data:`MIN_SHARED` of them in the same or a neighboring span.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 #: Word pairs of a text that are postings.
 PAIRS: Final = 48
 #: Postings that two texts share to be compared.
-LEAST_SHARED: Final = 2
+MIN_SHARED: Final = 2
 #: Texts that are compared with one, those that share most first.
-MOST_CANDIDATES: Final = 100
+MAX_CANDIDATES: Final = 100
 #: Cosine from which on two texts tell of one event.
-LEAST_COSINE: Final = 0.12
+MIN_COSINE: Final = 0.12
 #: Word pairs that they share at least: short texts share a few by chance.
-LEAST_PAIRS: Final = 8
+MIN_PAIRS: Final = 8
 #: Bytes of a posting.
 FIELD: Final = 6
 _DAY: Final = 86400.0
@@ -80,9 +80,9 @@ def _clear(barred: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
 
 
 def similarity(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> float:
-    """Cosine of two sets of word pairs, in [0, 1]; 0 where they share fewer than :data:`LEAST_PAIRS`."""
+    """Cosine of two sets of word pairs, in [0, 1]; 0 where they share fewer than :data:`MIN_PAIRS`."""
     common = len(np.intersect1d(a, b, assume_unique=True))
-    return common / math.sqrt(len(a) * len(b)) if common >= LEAST_PAIRS else 0.0
+    return common / math.sqrt(len(a) * len(b)) if common >= MIN_PAIRS else 0.0
 
 
 def span_of(published: float, days: int) -> int:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _NAMES_KEPT: Final = 200_000
 #: Other carriers of a matched text that are named in an answer.
-MOST_CARRIERS: Final = 100
+MAX_CARRIERS: Final = 100
 
 
 class Placement(msgspec.Struct, frozen=True, gc=False):
@@ -252,7 +252,7 @@ class CollectionReader:
         """Stored articles as callers see them."""
         placement = await self.placement(r.text for r in records if r.text)
         carriers = placement.states
-        numbers = {c.number for s in carriers.values() for c in s.node.carriers[:MOST_CARRIERS]}
+        numbers = {c.number for s in carriers.values() for c in s.node.carriers[:MAX_CARRIERS]}
         names = await self.names(numbers | {r.decision[1] for r in records})
         out = []
         for record in records:
@@ -260,7 +260,7 @@ class CollectionReader:
                 continue
             number, cluster = placement.cluster(record.text) if record.text else (0, None)
             state = carriers.get(record.text)
-            siblings = state.node.carriers[:MOST_CARRIERS] if state is not None else ()
+            siblings = state.node.carriers[:MAX_CARRIERS] if state is not None else ()
             representative = bool(number) and (
                 cluster.representative == record.number
                 if cluster is not None
@@ -341,11 +341,11 @@ class CollectionReader:
         self, own: ComparableText, name: str, found: Sequence[VerifiedMatch[TextState]]
     ) -> list[Match]:
         """Verified matches as callers see them, best first."""
-        numbers = {c.number for v in found for c in v.other.node.carriers[: MOST_CARRIERS + 1]}
+        numbers = {c.number for v in found for c in v.other.node.carriers[: MAX_CARRIERS + 1]}
         names = await self.names(numbers)
         return [
             to_match(
-                name, own, v, tuple(names[c.number] for c in v.other.node.carriers[1 : MOST_CARRIERS + 1])
+                name, own, v, tuple(names[c.number] for c in v.other.node.carriers[1 : MAX_CARRIERS + 1])
             )
             for v in sorted(found, key=rank)
         ]
@@ -353,12 +353,12 @@ class CollectionReader:
     async def _exact(
         self, own: ComparableText, state: TextState, siblings: tuple[Carrier, ...], name: str
     ) -> Match:
-        names = await self.names(c.number for c in siblings[: MOST_CARRIERS + 1])
+        names = await self.names(c.number for c in siblings[: MAX_CARRIERS + 1])
         node = TextNode(state.node.text, state.node.digest, siblings)
         other = msgspec.structs.replace(state, node=node, id=names[siblings[0].number])
         text = await self.matcher.text_of(node)
         if text is None:
-            rest = tuple(names[c.number] for c in siblings[1 : MOST_CARRIERS + 1])
+            rest = tuple(names[c.number] for c in siblings[1 : MAX_CARRIERS + 1])
             words = own.half_words // 2
             return Match(
                 article=name,

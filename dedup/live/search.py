@@ -21,9 +21,9 @@ from dedup.core.decision import (
 )
 from dedup.core.prepare import prepare
 from dedup.core.same_event import (
-    LEAST_COSINE,
-    LEAST_SHARED,
-    MOST_CANDIDATES,
+    MAX_CANDIDATES,
+    MIN_COSINE,
+    MIN_SHARED,
     fields,
     similarity,
     span_of,
@@ -118,7 +118,7 @@ class Search:
         published = article.published if article.published is not None else time.time()
         span = span_of(published, days)
         postings = fields(ready.pairs, span - 1, span, span + 1)
-        texts = await self._reader.index.same_event_candidates(postings, LEAST_SHARED, MOST_CANDIDATES)
+        texts = await self._reader.index.same_event_candidates(postings, MIN_SHARED, MAX_CANDIDATES)
         states = await self._reader.index.texts(texts, carriers=True)
         near = [
             state
@@ -240,7 +240,7 @@ def _verify_same_event(
             continue
         verified = verify_pair(ready.article.id, own, state, text, parameters.rules)
         alike = _alike(own, verified)
-        if verified.evidence.kind is None and alike >= LEAST_COSINE:
+        if verified.evidence.kind is None and alike >= MIN_COSINE:
             told = msgspec.structs.replace(verified.evidence, kind=MatchKind.SAME_STORY)
             found.append(msgspec.structs.replace(verified, evidence=told))
             similarities[state.id] = alike

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: faster, and calls of others wait longer; with 2,500 the articles of 32 single writers come three a call, not four.
 _PART_BYTES: Final = 3500
 #: Edges committed in one call, some 2 ms of the store.
-MOST_EDGES: Final = 250
+MAX_EDGES: Final = 250
 _Queried = TypeVar("_Queried", "Arrival", "PostingQuery")
 _ARRIVAL: Final = struct.Struct("<12s1s8s8sdB16s29sIIII")
 _COMMIT: Final = struct.Struct("<IIdBIIII")
@@ -94,16 +94,16 @@ def pack_commits(
 
 
 def commits_in_parts(texts: Iterable[TextCommit]) -> list[list[TextCommit]]:
-    """Cut commits so that no call writes more than ``MOST_EDGES`` edges; the last of a text's ends it."""
+    """Cut commits so that no call writes more than ``MAX_EDGES`` edges; the last of a text's ends it."""
     parts: list[list[TextCommit]] = [[]]
-    room = MOST_EDGES
+    room = MAX_EDGES
     for c in texts:
         start = 0
         while len(c.edges) - start > room:
             stop = start + room
             parts[-1].append(msgspec.structs.replace(c, replace=False, recheck="", edges=c.edges[start:stop]))
             parts.append([])
-            start, room = stop, MOST_EDGES
+            start, room = stop, MAX_EDGES
         stay = packed([other for other, _, _ in c.edges[:start]]) if c.replace else b""
         parts[-1].append(msgspec.structs.replace(c, edges=c.edges[start:], stay=stay))
         room -= len(c.edges) - start
@@ -111,9 +111,9 @@ def commits_in_parts(texts: Iterable[TextCommit]) -> list[list[TextCommit]]:
 
 
 def deletions_in_parts(deletions: Iterable[EdgeDeletion]) -> list[bytes]:
-    """What delete_edges.lua reads: at most ``MOST_EDGES`` edges a call; a text's last part ends its entry."""
+    """What delete_edges.lua reads: at most ``MAX_EDGES`` edges a call; a text's last part ends its entry."""
     parts: list[list[bytes]] = [[]]
-    room = MOST_EDGES
+    room = MAX_EDGES
     for deletion in deletions:
         left = list(deletion.others)
         while len(left) > room:
@@ -121,7 +121,7 @@ def deletions_in_parts(deletions: Iterable[EdgeDeletion]) -> list[bytes]:
                 _DELETION.pack(deletion.text, -1.0, deletion.sequence, room) + packed(left[:room])
             )
             parts.append([])
-            left, room = left[room:], MOST_EDGES
+            left, room = left[room:], MAX_EDGES
         parts[-1].append(
             _DELETION.pack(deletion.text, float(deletion.entry), deletion.sequence, len(left)) + packed(left)
         )

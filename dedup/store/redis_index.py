@@ -17,7 +17,7 @@ from dedup.errors import StoreUnavailable
 from dedup.store import codec, keys
 from dedup.store.codec import Codec, UnknownDictionary
 from dedup.store.packing import (
-    MOST_EDGES,
+    MAX_EDGES,
     Arrival,
     EdgeDeletion,
     PostingQuery,
@@ -109,15 +109,15 @@ class RedisIndex:
         that what breaks off in between is not taken for done.
         """
         moved = list(invalidated)
-        if sum(len(c.edges) for c in texts) + len(moved) <= MOST_EDGES:
+        if sum(len(c.edges) for c in texts) + len(moved) <= MAX_EDGES:
             refused, decided, _ = await self._run("commit", pack_commits(texts, moved, decisions))
             return set(refused), set(decided)
         texts, failed = await self._commit_boilerplate(texts)
         for part in commits_in_parts(texts):
             refused, _, _ = await self._run("commit", pack_commits(part))
             failed |= set(refused)
-        for start in range(0, len(moved), MOST_EDGES):
-            await self._run("commit", pack_commits([], moved[start : start + MOST_EDGES]))
+        for start in range(0, len(moved), MAX_EDGES):
+            await self._run("commit", pack_commits([], moved[start : start + MAX_EDGES]))
         _, decided, _ = await self._run("commit", pack_commits([], [], decisions))
         return failed, set(decided)
 
@@ -156,8 +156,8 @@ class RedisIndex:
     async def invalidate(self, texts: Iterable[int]) -> None:
         """Have everything verified with these texts verified again."""
         wanted = list(texts)
-        for start in range(0, len(wanted), MOST_EDGES):
-            await self._run("invalidate", *wanted[start : start + MOST_EDGES])
+        for start in range(0, len(wanted), MAX_EDGES):
+            await self._run("invalidate", *wanted[start : start + MAX_EDGES])
 
     # -- reading -------------------------------------------------------------------------------------
 

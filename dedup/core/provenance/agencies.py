@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 #: Mentions looked at from the start of a text; after them only the last :data:`TAIL` characters.
-MOST_MENTIONS = 400
+MAX_MENTIONS = 400
 TAIL = 2000
 
 
@@ -278,7 +278,7 @@ _FOLDED_URDU = {fold_arabic(name): meant for name, meant in URDU_PERSIAN.items()
 def mentions(text: str) -> list[Mention]:
     """Every mention of an agency in ``text``, in order, none inside another.
 
-    Of a text that mentions agencies more than :data:`MOST_MENTIONS` times the first are given and those of
+    Of a text that mentions agencies more than :data:`MAX_MENTIONS` times the first are given and those of
     its last :data:`TAIL` characters, so that no text costs more than a scan.
     """
     found: list[Mention] = []
@@ -319,7 +319,7 @@ def _by_pattern(pattern: re.Pattern[str], names: _Names, text: str, found: list[
         agency, clarity = names.get(name) or names[" ".join(name.split())]
         found.append(Mention(agency=agency, start=start, end=at, clarity=clarity))
         taken += 1
-        if taken == MOST_MENTIONS:
+        if taken == MAX_MENTIONS:
             at = max(at, len(text) - TAIL)
 
 
@@ -340,7 +340,7 @@ def _by_name(names: _Names, text: str, found: list[Mention]) -> None:
             covered.update(range(start, at))
             found.append(Mention(agency=agency, start=start, end=at, clarity=clarity))
             taken += 1
-            if taken == MOST_MENTIONS:
+            if taken == MAX_MENTIONS:
                 at = max(at, len(text) - TAIL)
 
 

@@ -20,7 +20,7 @@ UNNAMED = "Agencies"
 
 _HEAD = 500
 _TAIL = 600
-_MOST = 20  # occurrences of the word looked at
+_MAX = 20  # occurrences of the word looked at
 
 #: Occurs in every text that credits plain agencies. Each branch begins with one letter that is not frequent,
 #: which is what makes the search fast.
@@ -69,7 +69,7 @@ def unnamed_agencies(text: str, body: int) -> Iterator[tuple[CreditPlace, int, i
     for start, end in ((body, head_end), (tail, len(text))):
         if _HINT.search(text, start, end) is None:
             continue
-        for match in islice(_NOUN.finditer(text, start, end), _MOST):
+        for match in islice(_NOUN.finditer(text, start, end), _MAX):
             place = _place(
                 around(
                     text, body, Mention(agency=UNNAMED, start=match.start(), end=match.end(), clarity=RISKY)
