@@ -166,14 +166,14 @@ async def test_a_list_that_becomes_hot_queues_whom_it_parts(
 ) -> None:
     """Texts are looked up again where a match rests on the list; not where they match others, outside of it."""
     queued: set[int] = set()
-    read = RedisIndex.waiting
+    read = RedisIndex.peek
 
-    async def waiting(index: RedisIndex, queue: str, limit: int) -> list[tuple[int, str]]:
+    async def peek(index: RedisIndex, queue: str, limit: int) -> list[tuple[int, str]]:
         found = await read(index, queue, limit)
         queued.update(text for text, _ in found if queue == "prune")
         return found
 
-    monkeypatch.setattr(RedisIndex, "waiting", waiting)
+    monkeypatch.setattr(RedisIndex, "peek", peek)
     rng = random.Random(11)
     phrase = data.prose(rng, 12)
     articles = []

@@ -90,7 +90,7 @@ class Pipeline:
 
     async def ready(self) -> bool:
         """Whether the store answers."""
-        return await self._store.answers()
+        return await self._store.ping()
 
     # -- articles in -----------------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ class Ingest:
             return False
         records = await self._index.records(numbers)
         alive = [r for r in records.values() if r.article is not None and r.text]
-        await self._index.finished("pending", *(n for n in numbers if n not in {r.number for r in alive}))
+        await self._index.dequeue("pending", *(n for n in numbers if n not in {r.number for r in alive}))
         for record in alive:
             if record.article is None:
                 continue

@@ -128,7 +128,7 @@ class Settler:
     async def _pass(self) -> float | None:
         """One pass; the rest before the next one, None where nothing is left to do."""
         waiters = list(self._waiting)
-        dirty = await self._index.waiting("dirty", BATCH)
+        dirty = await self._index.peek("dirty", BATCH)
         if dirty:
             if not await self._summaries.take_lease(self._token, LEASE_MILLISECONDS):
                 return CONTENDED if waiters else None
@@ -139,7 +139,7 @@ class Settler:
                 return CONTENDED
             for waiter in self._waiting:
                 waiter.events.extend(changes.events)
-        left = {text for text, _ in await self._index.waiting("dirty", BATCH)} if dirty and waiters else set()
+        left = {text for text, _ in await self._index.peek("dirty", BATCH)} if dirty and waiters else set()
         for waiter in waiters:
             if not waiter.texts & left and not waiter.future.done():
                 waiter.future.set_result(waiter.events)

@@ -114,16 +114,16 @@ class Sweeper:
         """One pass over all queues; whether anything was done."""
         with stage("sweep"):
             done = False
-            rechecks = await self._index.waiting("recheck", BATCH)
+            rechecks = await self._index.peek("recheck", BATCH)
             if rechecks:
                 done = await self._recheck(rechecks)
             if not self._can_wait():
                 done = await self._prune() or done
-            for text, _ in await self._index.waiting("dead", BATCH):
+            for text, _ in await self._index.peek("dead", BATCH):
                 done = await self._purge(text) or done
-            stale = await self._index.stale(time.time() - self._recovery, BATCH)
-            if stale:
-                done = await self._finish(stale) or done
+            overdue = await self._index.overdue(time.time() - self._recovery, BATCH)
+            if overdue:
+                done = await self._finish(overdue) or done
             return done
 
     # -- rechecks --------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class Sweeper:
         """Verify texts again; whether any entry left the queue or could be taken up."""
         states = await self._index.texts([t for t, _ in entries])
         gone = [t for t, _ in entries if t not in states or states[t].dead]
-        await self._index.finished("recheck", *gone)
+        await self._index.dequeue("recheck", *gone)
         alive = [(states[t], entry) for t, entry in entries if t not in gone]
         asked = await self._ask(alive)
         matched = await self._matcher.match([a.query for a in asked])
@@ -210,7 +210,7 @@ class Sweeper:
 
     async def _prune(self) -> bool:
         """Delete edges that texts may have no longer since they lost a landmark; whether any entry left the queue."""
-        lost = await self._index.waiting("prune", BATCH)
+        lost = await self._index.peek("prune", BATCH)
         if len(lost) < BATCH:
             self._next_prune = time.monotonic() + PRUNE_SECONDS
         if not lost:
@@ -218,7 +218,7 @@ class Sweeper:
         texts = [t for t, _ in lost]
         states = await self._index.texts(texts)
         gone = [t for t in texts if t not in states or states[t].dead]
-        await self._index.finished("prune", *gone)
+        await self._index.dequeue("prune", *gone)
         # an edge written from here on comes from a look-up that knows of the lost place, or queues the text again
         edges = await self._index.edges(texts)
         alive = [(states[t], entry) for t, entry in lost if t not in gone]
@@ -249,7 +249,7 @@ class Sweeper:
         record = await self._index.dead_record(text)
         state = (await self._index.texts([text])).get(text)
         if record is None or state is None:
-            await self._index.finished("dead", text)
+            await self._index.dequeue("dead", text)
             return True
         _, made = self._sketch(record)
         lists = await self._index.unindex(text, posting_bytes(made.postings))

@@ -151,7 +151,7 @@ class Store:
         """Ask the server for a sign of life."""
         await self.call("PING")
 
-    async def answers(self) -> bool:
+    async def ping(self) -> bool:
         """Whether the server answers and can be written to."""
         try:
             return bool(await self.call("PING"))

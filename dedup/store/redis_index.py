@@ -315,7 +315,7 @@ class RedisIndex:
 
     # -- queues --------------------------------------------------------------------------------------
 
-    async def waiting(self, queue: str, limit: int) -> list[tuple[int, str]]:
+    async def peek(self, queue: str, limit: int) -> list[tuple[int, str]]:
         """Entries of a queue, oldest first, with the sequence that marks each one done."""
         raw = await self._store.call("ZRANGE", f"{self._prefix}{queue}", 0, limit - 1, "WITHSCORES")
         return [(int(member), _sequence(score)) for member, score in _pairs(raw)]
@@ -324,14 +324,14 @@ class RedisIndex:
         """Whether a queue holds an entry."""
         return await self._store.call("ZSCORE", f"{self._prefix}{queue}", member) is not None
 
-    async def stale(self, before: float, limit: int) -> list[int]:
+    async def overdue(self, before: float, limit: int) -> list[int]:
         """Articles recorded before a time and not yet decided."""
         raw = await self._store.call(
             "ZRANGEBYSCORE", f"{self._prefix}pending", "-inf", int(before * 1000), "LIMIT", 0, limit
         )
         return [int(member) for member in raw]
 
-    async def finished(self, queue: str, *members: int) -> None:
+    async def dequeue(self, queue: str, *members: int) -> None:
         """Take entries off a queue unconditionally."""
         if members:
             await self._store.call("ZREM", f"{self._prefix}{queue}", *members)
