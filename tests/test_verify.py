@@ -130,7 +130,7 @@ def test_what_one_of_two_texts_quotes_is_somebodys_words() -> None:
     printed, quoting = ready("One", f"{before}\n{letter}"), ready("Two", f"{after}\n“{letter}”")
     found = verify(printed, quoting)
     assert found.kind is MatchKind.SHARED_QUOTE
-    assert (found.shared, found.quoted, found.longest_plain) == (120, 120, 0)
+    assert (found.shared, found.quoted, found.longest_unquoted) == (120, 120, 0)
     assert verify(printed, ready("Two", f"{after}\n{letter}")).kind is MatchKind.REWRITE
 
 
@@ -150,7 +150,7 @@ def test_a_text_with_every_sixth_word_exchanged_is_a_rewrite() -> None:
     words = data.prose(random.Random(6), 150).split(" ")
     edited = " ".join(word if i < 8 or i % 6 else f"other{i}" for i, word in enumerate(words))
     found = verify(ready("", " ".join(words)), ready("", edited))
-    assert (found.kind, found.shared, found.longest_plain) == (MatchKind.REWRITE, 24, 24)
+    assert (found.kind, found.shared, found.longest_unquoted) == (MatchKind.REWRITE, 24, 24)
     assert found.trigrams == 10 + 3 * 23
     assert found.trigram_share == pytest.approx(found.trigrams / 148)
     strict = Rules(rewrite_trigram_share=0.6)

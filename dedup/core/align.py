@@ -32,18 +32,18 @@ class Alignment(msgspec.Struct, frozen=True, gc=False):
     """What two texts share, in half words; columns of ``rows`` are start in a, start in b, length, in tokens.
 
     ``rows`` (m, 3) ascend by start in a; ``row_units`` (m, 2) are the half words and quoted half words of each.
-    *Quoted* is what stands inside quotation marks in at least one of the texts, ``longest_plain`` the longest run
-    quoted in neither, ``spoken`` what is quoted in passages of at least the length asked for. ``agreed`` is quoted in
-    both, ``longest_run`` the longest run of what is not. ``common`` are the distinct shingles in both (0 where there
-    is no passage, unless asked for), ``trigrams`` the distinct runs of three tokens in both that are *plain*, quoted
-    and unusable in neither (0 where there is no passage).
+    *Quoted* is what stands inside quotation marks in at least one of the texts, ``longest_unquoted`` the longest run
+    quoted in neither, ``quoted_in_long_passages`` what is quoted in passages of at least the length asked for.
+    ``quoted_in_both`` is quoted in both, ``longest_run`` the longest run of what is not. ``common`` are the distinct
+    shingles in both (0 where there is no passage, unless asked for), ``trigrams`` the distinct runs of three tokens
+    in both that are *clear*, quoted and unusable in neither (0 where there is no passage).
     """
 
     shared: int
     quoted: int
-    longest_plain: int
-    spoken: int
-    agreed: int
+    longest_unquoted: int
+    quoted_in_long_passages: int
+    quoted_in_both: int
     longest_run: int
     common: int
     trigrams: int
@@ -54,9 +54,9 @@ class Alignment(msgspec.Struct, frozen=True, gc=False):
 _NOTHING: Final = Alignment(
     shared=0,
     quoted=0,
-    longest_plain=0,
-    spoken=0,
-    agreed=0,
+    longest_unquoted=0,
+    quoted_in_long_passages=0,
+    quoted_in_both=0,
     longest_run=0,
     common=0,
     trigrams=0,
@@ -71,7 +71,7 @@ def align(
     own_first: Sequence[bool],
     *,
     shingle_size: int,
-    spoken_words: int,
+    long_passage_words: int,
     always_count: bool = False,
 ) -> list[Alignment]:
     """Passages of one text with each of many, all as units.
@@ -81,7 +81,7 @@ def align(
         others: the other texts.
         own_first: for each, whether ``own`` is text a of the pair.
         shingle_size: of the shingles that are counted.
-        spoken_words: least length of a passage whose quoted words count as spoken.
+        long_passage_words: least length of a passage whose quoted words count apart.
         always_count: count shared shingles also where there is no passage.
     """
     if not others:
@@ -94,15 +94,25 @@ def align(
         bounds,
         np.array(own_first, np.bool_),
         2 * MINIMUM_WORDS,
-        2 * spoken_words,
+        2 * long_passage_words,
         shingle_size,
         always_count,
     )
     found, at = [], 0
-    for shared, quoted, plain, spoken, agreed, longest, common, trigrams, passages in measures.tolist():
+    for (
+        shared,
+        quoted,
+        unquoted,
+        quoted_in_long_passages,
+        quoted_in_both,
+        longest,
+        common,
+        trigrams,
+        passages,
+    ) in measures.tolist():
         if passages:
             stop = at + passages
-            lengths = (shared, quoted, plain, spoken, agreed, longest)
+            lengths = (shared, quoted, unquoted, quoted_in_long_passages, quoted_in_both, longest)
             found.append(Alignment(*lengths, common, trigrams, rows[at:stop], each[at:stop]))
             at = stop
         elif common:

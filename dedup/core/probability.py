@@ -29,7 +29,7 @@ def probability(kind: MatchKind, unquoted_words: float, trigram_share: float) ->
     Args:
         kind: of the match.
         unquoted_words: words shared and quoted in neither text.
-        trigram_share: of the plain trigrams of the text that has fewer, in [0, 1]; see :mod:`dedup.core.verify`.
+        trigram_share: of the clear trigrams of the text that has fewer, in [0, 1]; see :mod:`dedup.core.verify`.
     """
     intercept, words, share = WEIGHTS
     logit = intercept + words * math.log1p(unquoted_words) + share * trigram_share

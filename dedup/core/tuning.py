@@ -103,7 +103,7 @@ class Measures:
 
     copied: NDArray[np.bool_]
     covered: NDArray[np.bool_]
-    plain: NDArray[np.int64]
+    unquoted_shared: NDArray[np.int64]
     plain_run: NDArray[np.int64]
     own: NDArray[np.int64]
     own_run: NDArray[np.int64]
@@ -149,8 +149,8 @@ def measure(pairs: Sequence[LabelledPair], articles: Mapping[str, Article]) -> M
                 pair.copied,
                 found.kind in COPY_KINDS and found.kind is not MatchKind.REWRITE,
                 found.shared - found.quoted,
-                found.longest_plain,
-                found.shared - found.agreed,
+                found.longest_unquoted,
+                found.shared - found.quoted_in_both,
                 found.longest_run,
                 short.unquoted_half_words,
                 short.half_words,
@@ -172,8 +172,8 @@ def _ready(article: Article, ready: dict[str, ComparableText]) -> ComparableText
 def is_copied(measures: Measures, rules: Rules) -> NDArray[np.bool_]:
     """Which pairs are copied by ``rules``, their ``covered`` aside; shape (pairs,)."""
     first = (
-        (measures.plain >= 2 * rules.rewrite_words)
-        & (measures.plain >= rules.rewrite_share * measures.unquoted)
+        (measures.unquoted_shared >= 2 * rules.rewrite_words)
+        & (measures.unquoted_shared >= rules.rewrite_share * measures.unquoted)
         & (measures.plain_run >= 2 * rules.rewrite_run)
     )
     half = (measures.own >= rules.rewrite_half * measures.words) & (
@@ -266,8 +266,8 @@ def _found(measures: Measures, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
     members = np.flatnonzero(chosen)
     for start in range(0, len(members), _AT_ONCE):
         part = members[start : start + _AT_ONCE]
-        plain = measures.plain[part]
-        first = (plain >= 2 * words) & (plain >= share * measures.unquoted[part])
+        shared = measures.unquoted_shared[part]
+        first = (shared >= 2 * words) & (shared >= share * measures.unquoted[part])
         first &= measures.plain_run[part] >= 2 * run
         first |= measures.covered[part]
         other = measures.own[part] >= halves * measures.words[part]

@@ -72,8 +72,8 @@ class ComparableText(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def trigrams(self) -> int:
-        """How many distinct trigrams it has, plain as in :mod:`dedup.core.align`."""
-        return int(kernels.shingle_table(self.units, kernels.TRIGRAM, kernels.NOT_PLAIN)[1])
+        """How many distinct trigrams it has, clear as in :mod:`dedup.core.align`."""
+        return int(kernels.shingle_table(self.units, kernels.TRIGRAM, kernels.QUOTED_OR_BLOCKED)[1])
 
     @property
     def headline(self) -> bytes:
@@ -123,10 +123,10 @@ def comparable(
 class Evidence(msgspec.Struct, frozen=True, gc=False):
     """The measured relation of text a to text b; half words, tokens, and rows as in :mod:`dedup.core.align`.
 
-    ``quoted`` are shared words that stand inside quotation marks in at least one of the texts, ``agreed`` in both;
-    ``longest_plain`` is the longest run quoted in neither, ``longest_run`` that of what is not ``agreed``. ``own``
-    is the least share covered of either text, of all its words and of its unquoted words; ``trigrams`` are
-    distinct plain ones in both, ``trigram_share`` what they are of those of the text that has fewer.
+    ``quoted`` are shared words that stand inside quotation marks in at least one of the texts, ``quoted_in_both`` in
+    both; ``longest_unquoted`` is the longest run quoted in neither, ``longest_run`` that of what is not
+    ``quoted_in_both``. ``own`` is the least share covered of either text, of all its words and of its unquoted words;
+    ``trigrams`` are distinct clear ones in both, ``trigram_share`` what they are of those of the text that has fewer.
     """
 
     kind: MatchKind | None
@@ -135,8 +135,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     b_containment: float
     shared: int
     quoted: int
-    longest_plain: int
-    agreed: int
+    longest_unquoted: int
+    quoted_in_both: int
     longest_run: int
     rows: NDArray[np.int32]
     row_units: NDArray[np.int32]
@@ -162,7 +162,7 @@ def verify(a: ComparableText, b: ComparableText, rules: Rules = DEFAULT_RULES) -
         [b.units],
         [True],
         shingle_size=a.shingle_size,
-        spoken_words=rules.quote_passage,
+        long_passage_words=rules.quote_passage,
         always_count=True,
     )
     return _evidence(a, b, found, _kind(a, b, rules, found))
@@ -183,7 +183,7 @@ def verify_many(
         [other.units for other in others],
         own_first,
         shingle_size=own.shingle_size,
-        spoken_words=rules.quote_passage,
+        long_passage_words=rules.quote_passage,
     )
     out: list[Evidence | None] = []
     for other, first, alignment in zip(others, own_first, found, strict=True):
@@ -197,7 +197,9 @@ def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: Matc
     union = a.shingles + b.shingles - found.common
     a_containment = found.shared / a.half_words if a.half_words else 0.0
     b_containment = found.shared / b.half_words if b.half_words else 0.0
-    unquoted = min(1.0, (found.shared - found.agreed) / max(a.unquoted_half_words, b.unquoted_half_words, 1))
+    unquoted = min(
+        1.0, (found.shared - found.quoted_in_both) / max(a.unquoted_half_words, b.unquoted_half_words, 1)
+    )
     return Evidence(
         kind=kind,
         jaccard=found.common / union if union else 0.0,
@@ -205,8 +207,8 @@ def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: Matc
         b_containment=b_containment,
         shared=found.shared,
         quoted=found.quoted,
-        longest_plain=found.longest_plain,
-        agreed=found.agreed,
+        longest_unquoted=found.longest_unquoted,
+        quoted_in_both=found.quoted_in_both,
         longest_run=found.longest_run,
         rows=found.rows,
         row_units=found.row_units,
@@ -226,20 +228,20 @@ def _kind(a: ComparableText, b: ComparableText, rules: Rules, found: Alignment) 
     if shared and (covers_a or covers_b):
         return MatchKind.EXCERPT
     short = shorter(a, b)
-    plain = shared - found.quoted
+    unquoted = shared - found.quoted
     if (
-        plain >= 2 * rules.rewrite_words
-        and plain >= rules.rewrite_share * short.unquoted_half_words
-        and found.longest_plain >= 2 * rules.rewrite_run
+        unquoted >= 2 * rules.rewrite_words
+        and unquoted >= rules.rewrite_share * short.unquoted_half_words
+        and found.longest_unquoted >= 2 * rules.rewrite_run
     ):
         return MatchKind.REWRITE
-    half = shared - found.agreed >= rules.rewrite_half * short.half_words
+    half = shared - found.quoted_in_both >= rules.rewrite_half * short.half_words
     if half and found.longest_run >= 2 * rules.rewrite_half_run:
         return MatchKind.REWRITE
     least = max(rules.rewrite_trigrams, rules.rewrite_trigram_share * min(a.trigrams, b.trigrams))
     if found.trigrams >= least:
         return MatchKind.REWRITE
-    if found.spoken >= 2 * rules.quote_words:
+    if found.quoted_in_long_passages >= 2 * rules.quote_words:
         return MatchKind.SHARED_QUOTE
     return None
 

@@ -99,7 +99,7 @@ def to_match(
         other_containment=found.other_containment,
         shared_words=evidence.shared // 2,
         quoted_words=evidence.quoted // 2,
-        longest_unquoted_run=evidence.longest_plain // 2,
+        longest_unquoted_run=evidence.longest_unquoted // 2,
         passages=to_passages(evidence, own.tokens, found.text.tokens, own_first=found.first),
         other_carriers=carriers,
         probability=probability(

@@ -12,8 +12,8 @@ _HALF = np.uint8(1)
 @nb.njit(cache=True, nogil=True)
 def measure(rows, a, b, quote_least, each, measures):
     """Lengths in half words: of every passage and its quoted part, and over all of them, see ``compare`` in tiling."""
-    shared, quoted, plain, spoken = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    agreed, longest = np.int64(0), np.int64(0)
+    shared, quoted, unquoted, quoted_in_long_passages = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    quoted_in_both, longest = np.int64(0), np.int64(0)
     for r in range(rows.shape[0]):
         plain_run, run, length, within = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
         for t in range(rows[r, 2]):
@@ -26,16 +26,16 @@ def measure(rows, a, b, quote_least, each, measures):
                 within += half_words
                 plain_run = np.int64(0)
             if first & second & _QUOTED != _0:
-                agreed += half_words
+                quoted_in_both += half_words
                 run = np.int64(0)
-            plain, longest = max(plain, plain_run), max(longest, run)
+            unquoted, longest = max(unquoted, plain_run), max(longest, run)
         each[r, 0], each[r, 1] = length, within
         shared += length
         quoted += within
         if length >= quote_least:
-            spoken += within
-    measures[0], measures[1], measures[2], measures[3] = shared, quoted, plain, spoken
-    measures[4], measures[5] = agreed, longest
+            quoted_in_long_passages += within
+    measures[0], measures[1], measures[2], measures[3] = shared, quoted, unquoted, quoted_in_long_passages
+    measures[4], measures[5] = quoted_in_both, longest
 
 
 @nb.njit(cache=True, nogil=True)

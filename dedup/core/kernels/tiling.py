@@ -23,7 +23,7 @@ TRIGRAM = 3
 BLOCKED = 4
 _BLOCKED = np.uint64(BLOCKED)
 #: Bits of tokens that low-order evidence leaves out: quoted, or not to be part of a passage.
-NOT_PLAIN = np.uint64(BLOCKED | 2)
+QUOTED_OR_BLOCKED = np.uint64(BLOCKED | 2)
 #: How many of a unit's lowest bits are flags; those above are of the word.
 FLAG_BITS = np.uint64(3)
 _NONE = np.uint64(0)
@@ -360,10 +360,10 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
 
     ``ys`` are the units of all others, that of number c at ``bounds[c]:bounds[c + 1]``; ``x_first[c]`` tells that x is
     text a of the pair and the other text b. Shared shingles are counted where there is a passage, or
-    for ``every`` pair; plain ones of ``TRIGRAM`` tokens only where there is a passage.
+    for ``every`` pair; clear ones of ``TRIGRAM`` tokens only where there is a passage.
     Returns measures (pairs, 9), first six in half words: shared; quoted in either text; longest run quoted in neither;
     quoted in either, in passages of ``quote_least`` and more; quoted in both; longest run not quoted in both; then
-    distinct shingles in both, those of ``TRIGRAM`` plain tokens in both, and passages. And of all passages, pair by
+    distinct shingles in both, those of ``TRIGRAM`` clear tokens in both, and passages. And of all passages, pair by
     pair, rows (start in a, start in b, length in tokens) with each one's half words and those quoted in either text.
     """
     pairs = x_first.size
@@ -374,7 +374,7 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
     keys, head, following = _seed_table(_shingles(x, SEED, _BLOCKED))
     sieve = _sieve(keys)
     table, stamps, table_sieve = np.zeros(0, np.uint64), np.zeros(0, np.int32), sieve
-    plain, plain_stamps, plain_sieve = table, stamps, sieve
+    trigram_table, trigram_stamps, trigram_sieve = table, stamps, sieve
     for c in range(pairs):
         y = ys[bounds[c] : bounds[c + 1]]
         at, slots, meeting = _meeting_seeds(y, keys, sieve)
@@ -394,8 +394,10 @@ def compare(x, ys, bounds, x_first, least, quote_least, k, every):
         if count > 0 or every:
             if table.size == 0:
                 table, stamps, table_sieve = _counting(x, k, _NONE)
-                plain, plain_stamps, plain_sieve = _counting(x, TRIGRAM, NOT_PLAIN)
+                trigram_table, trigram_stamps, trigram_sieve = _counting(x, TRIGRAM, QUOTED_OR_BLOCKED)
             measures[c, 6] = _common(table, table_sieve, stamps, c, y, k, _NONE)
             if count > 0:
-                measures[c, 7] = _common(plain, plain_sieve, plain_stamps, c, y, TRIGRAM, NOT_PLAIN)
+                measures[c, 7] = _common(
+                    trigram_table, trigram_sieve, trigram_stamps, c, y, TRIGRAM, QUOTED_OR_BLOCKED
+                )
     return measures, rows[:total].copy(), each[:total].copy()
