@@ -60,7 +60,7 @@ class _Procedure:
     def may_join(self, edge: Edge) -> bool:
         if edge.kind == MatchKind.SHARED_QUOTE:
             return False
-        return not self.one_outlet(edge) or edge.own >= self.rules.own_share
+        return not self.one_outlet(edge) or edge.min_coverage >= self.rules.same_source_share
 
     def tells(self, edge: Edge) -> bool:
         if not self.one_outlet(edge):

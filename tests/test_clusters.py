@@ -62,7 +62,8 @@ def _component(rng: random.Random, texts: int, edges: int) -> tuple[dict[int, Te
 
 def _array(edges: list[Edge]) -> np.ndarray:
     rows = [
-        (e.a, e.b, int(e.kind), e.unquoted, e.quoted, e.a_containment, e.b_containment, e.own) for e in edges
+        (e.a, e.b, int(e.kind), e.unquoted, e.quoted, e.a_containment, e.b_containment, e.min_coverage)
+        for e in edges
     ]
     return np.array(rows, EDGES)
 

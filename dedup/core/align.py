@@ -66,9 +66,9 @@ _NOTHING: Final = Alignment(
 
 
 def align(
-    own: NDArray[np.uint64],
+    query: NDArray[np.uint64],
     others: Sequence[NDArray[np.uint64]],
-    own_first: Sequence[bool],
+    query_first: Sequence[bool],
     *,
     shingle_size: int,
     long_passage_words: int,
@@ -77,9 +77,9 @@ def align(
     """Passages of one text with each of many, all as units.
 
     Args:
-        own: the text compared with all others.
+        query: the text compared with all others.
         others: the other texts.
-        own_first: for each, whether ``own`` is text a of the pair.
+        query_first: for each, whether ``query`` is text a of the pair.
         shingle_size: of the shingles that are counted.
         long_passage_words: least length of a passage whose quoted words count apart.
         always_count: count shared shingles also where there is no passage.
@@ -89,10 +89,10 @@ def align(
     bounds = np.zeros(len(others) + 1, np.int64)
     np.cumsum([len(units) for units in others], out=bounds[1:])
     measures, rows, each = kernels.compare(
-        own,
+        query,
         np.concatenate(others),
         bounds,
-        np.array(own_first, np.bool_),
+        np.array(query_first, np.bool_),
         2 * MINIMUM_WORDS,
         2 * long_passage_words,
         shingle_size,

@@ -71,7 +71,7 @@ def texts_in(lists: NDArray[np.uint32], *, placed_only: bool = False) -> NDArray
 
 
 def scan_postings(
-    lists: NDArray[np.uint32], near: Neighbors, own: QueryPlace, postings: int, *, leaving: bool = False
+    lists: NDArray[np.uint32], near: Neighbors, query: QueryPlace, postings: int, *, leaving: bool = False
 ) -> PostingScan:
     """Read the posting lists of one text.
 
@@ -79,7 +79,7 @@ def scan_postings(
         lists: entries as the store's scripts return them, see ``kernels.scan_postings``.
         near: at least the texts in the lists that decide about boilerplate and are known; of the others only those
             that stand here too are told to be candidates.
-        own: the text that asks.
+        query: the text that asks.
         postings: how many postings it has.
         leaving: the text has just been taken out rather than put in.
     """
@@ -88,9 +88,9 @@ def scan_postings(
         near.texts,
         near.sources,
         near.days,
-        own.text,
-        np.uint64(own.source),
-        own.day,
+        query.text,
+        np.uint64(query.source),
+        query.day,
         postings,
         leaving,
     )

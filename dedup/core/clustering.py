@@ -2,7 +2,7 @@
 
 Edges are the truth, clusters are settled from them, by a procedure that depends on the edges alone:
 
-1. An edge between texts of one outlet joins clusters only where ``own_share`` of both texts is covered, and of
+1. An edge between texts of one outlet joins clusters only where ``same_source_share`` of both texts is covered, and of
    what both write outside quotation marks; outlets repeat their own background, captions and teasers for
    other reasons than copying.
 2. Edges are taken strongest first: kind, then shared unquoted words, then the digests of the two texts.
@@ -66,7 +66,7 @@ class TextNode(msgspec.Struct, frozen=True, gc=False):
 class Edge(msgspec.Struct, frozen=True, gc=False):
     """A verified match between two texts, ``a < b``; lengths in half words.
 
-    ``own`` is the least share of a text covered, over both texts and over all words and unquoted words apart.
+    ``min_coverage`` is the least share of a text covered, over both texts and over all words and unquoted words apart.
     """
 
     a: int
@@ -76,7 +76,7 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
     quoted: int
     a_containment: float
     b_containment: float
-    own: float
+    min_coverage: float
 
 
 #: What an edge says, as fields of an array.
@@ -86,7 +86,7 @@ MEASURES: Final = (
     ("quoted", "<u4"),
     ("a_containment", "<f8"),
     ("b_containment", "<f8"),
-    ("own", "<f8"),
+    ("min_coverage", "<f8"),
 )
 #: An edge as a row of an array: components of a hot story have a hundred thousand.
 EDGES: Final = np.dtype([("a", "<u4"), ("b", "<u4"), *MEASURES])
@@ -96,7 +96,7 @@ EDGES: Final = np.dtype([("a", "<u4"), ("b", "<u4"), *MEASURES])
 class SettlingRules:
     """The numbers of the procedure above; ``story_span`` in seconds."""
 
-    own_share: float = 0.8
+    same_source_share: float = 0.8
     support: int = 8
     hub_share: float = 0.3
     thin_share: float = 0.15
@@ -199,7 +199,7 @@ def _within_outlets(
 
 def _may_join(edges: Edges, within: NDArray[np.bool_], rules: SettlingRules) -> NDArray[np.bool_]:
     joins: NDArray[np.bool_] = (edges["kind"] != MatchKind.SHARED_QUOTE) & (
-        ~within | (edges["own"] >= rules.own_share)
+        ~within | (edges["min_coverage"] >= rules.same_source_share)
     )
     return joins
 

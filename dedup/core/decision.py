@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COPY_SHARE: Final = 0.8
 #: An outlet's own earlier text counts only where this share of either, boilerplate apart, is covered: less is
 #: background.
-OWN_SHARE: Final = 0.5
+SAME_SOURCE_SHARE: Final = 0.5
 #: From this share of both texts on, an earlier text of the outlet is the same page and tells nothing of its habits.
 SAME_PAGE: Final = 0.8
 #: What pages of so many of an outlet's clusters share with its new article, the outlet repeats.
@@ -93,8 +93,8 @@ def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list
     if len(carriers) == 1:
         return list(carriers) if carriers[0].number < before else []
     first = earliest(carriers, before)
-    own = earliest([c for c in carriers if c.source == source], before)
-    return list({c.number: c for c in (first, own) if c is not None}.values())
+    same_source = earliest([c for c in carriers if c.source == source], before)
+    return list({c.number: c for c in (first, same_source) if c is not None}.values())
 
 
 def decide(source: int, earlier: Sequence[EarlierArticle], counts: WordCounts) -> tuple[Decision, int]:
@@ -105,8 +105,8 @@ def decide(source: int, earlier: Sequence[EarlierArticle], counts: WordCounts) -
         earlier: matches with earlier arrivals.
         counts: words copied, quoted, boilerplate and new, see :func:`count_words`.
     """
-    own = [e for e in earlier if e.carrier.source == source]
-    background = [e for e in own if e.weight < OWN_SHARE]
+    same_source = [e for e in earlier if e.carrier.source == source]
+    background = [e for e in same_source if e.weight < SAME_SOURCE_SHARE]
     counted = [e for e in earlier if e not in background]
     copies = [e for e in counted if e.kind in COPY_KINDS]
     best = max(
@@ -157,18 +157,18 @@ def earlier_matches(
 
 
 def count_words(
-    own: ComparableText, source: int, met: Sequence[EarlierMatch]
+    query: ComparableText, source: int, met: Sequence[EarlierMatch]
 ) -> tuple[list[EarlierArticle], WordCounts]:
     """What an article met, for :func:`decide`, and its words copied, quoted, boilerplate and new: together all words.
 
     Words that its outlet repeats, see :func:`habits`, count as boilerplate against the outlet's own pages.
     """
-    if not met and own.usable is None:
-        return [], WordCounts(new=own.half_words // 2)
-    marks = coverage(own, [(m.match.evidence, m.match.text, m.match.first) for m in met])
+    if not met and query.usable is None:
+        return [], WordCounts(new=query.half_words // 2)
+    marks = coverage(query, [(m.match.evidence, m.match.text, m.match.first) for m in met])
     repeated = habits(marks, source, met)
-    fixed = own.boilerplate if repeated is None else own.boilerplate | repeated
-    said = own.half_words - own.tokens.half_words_of(fixed)
+    fixed = query.boilerplate if repeated is None else query.boilerplate | repeated
+    said = query.half_words - query.tokens.half_words_of(fixed)
     earlier: list[EarlierArticle] = []
     for m, shared in zip(met, marks > 0, strict=True):
         evidence, other = m.match.evidence, m.match.text
@@ -176,16 +176,16 @@ def count_words(
             continue
         lost, weight = 0, 1.0
         if m.is_of(source):
-            lost = 0 if repeated is None else own.tokens.half_words_of(shared & repeated)
+            lost = 0 if repeated is None else query.tokens.half_words_of(shared & repeated)
             told = other.half_words - other.boilerplate_half_words - lost
             weight = (evidence.shared - lost) / max(1, min(said, told))
         for carrier in m.carriers:
-            mine = m.match.containment - (lost / own.half_words if carrier.source == source else 0.0)
+            mine = m.match.containment - (lost / query.half_words if carrier.source == source else 0.0)
             earlier.append(
                 EarlierArticle(carrier=carrier, kind=evidence.kind, containment=mine, weight=weight)
             )
     seen = np.bitwise_or.reduce(marks, axis=0)
-    return earlier, split_words(own.tokens, seen & COPIED > 0, seen == SAID, fixed)
+    return earlier, split_words(query.tokens, seen & COPIED > 0, seen == SAID, fixed)
 
 
 def habits(marks: NDArray[np.uint8], source: int, met: Sequence[EarlierMatch]) -> NDArray[np.bool_] | None:
@@ -198,7 +198,7 @@ def habits(marks: NDArray[np.uint8], source: int, met: Sequence[EarlierMatch]) -
     """
     pages: dict[int, list[int]] = defaultdict(list)
     for row, m in enumerate(met):
-        if m.match.evidence.own < SAME_PAGE and m.is_of(source):
+        if m.match.evidence.min_coverage < SAME_PAGE and m.is_of(source):
             pages[m.cluster].append(row)
     if len(pages) < HABIT:
         return None
@@ -209,18 +209,18 @@ def habits(marks: NDArray[np.uint8], source: int, met: Sequence[EarlierMatch]) -
     return (held >= HABIT) & ~marks[elsewhere].any(axis=0)
 
 
-def against_equal(own: ComparableText, other: ComparableText | None) -> tuple[float, WordCounts]:
+def against_equal(query: ComparableText, other: ComparableText | None) -> tuple[float, WordCounts]:
     """An article's share of words, and their counts, in an earlier one with the same body."""
-    same = other is not None and other.headline == own.headline
-    covered = own.half_words if same else own.tokens.half_words(own.tokens.headline)
-    return covered / max(1, own.half_words), count_exact(own, same)
+    same = other is not None and other.headline == query.headline
+    covered = query.half_words if same else query.tokens.half_words(query.tokens.headline)
+    return covered / max(1, query.half_words), count_exact(query, same)
 
 
-def count_exact(own: ComparableText, same_headline: bool) -> WordCounts:
+def count_exact(query: ComparableText, same_headline: bool) -> WordCounts:
     """The same for an article whose body stands word for word in an earlier one."""
-    body = np.arange(len(own.tokens)) >= (0 if same_headline else own.tokens.headline)
-    quoted = body & (own.tokens.flags & QUOTED > 0)
-    return split_words(own.tokens, body & ~quoted, quoted, own.boilerplate)
+    body = np.arange(len(query.tokens)) >= (0 if same_headline else query.tokens.headline)
+    quoted = body & (query.tokens.flags & QUOTED > 0)
+    return split_words(query.tokens, body & ~quoted, quoted, query.boilerplate)
 
 
 def split_words(

@@ -105,7 +105,7 @@ class Measures:
     covered: NDArray[np.bool_]
     unquoted_shared: NDArray[np.int64]
     plain_run: NDArray[np.int64]
-    own: NDArray[np.int64]
+    not_quoted_in_both: NDArray[np.int64]
     own_run: NDArray[np.int64]
     unquoted: NDArray[np.int64]
     words: NDArray[np.int64]
@@ -176,7 +176,7 @@ def is_copied(measures: Measures, rules: Rules) -> NDArray[np.bool_]:
         & (measures.unquoted_shared >= rules.rewrite_share * measures.unquoted)
         & (measures.plain_run >= 2 * rules.rewrite_run)
     )
-    half = (measures.own >= rules.rewrite_half * measures.words) & (
+    half = (measures.not_quoted_in_both >= rules.rewrite_half * measures.words) & (
         measures.own_run >= 2 * rules.rewrite_half_run
     )
     low = measures.trigrams >= np.maximum(
@@ -270,7 +270,7 @@ def _found(measures: Measures, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         first = (shared >= 2 * words) & (shared >= share * measures.unquoted[part])
         first &= measures.plain_run[part] >= 2 * run
         first |= measures.covered[part]
-        other = measures.own[part] >= halves * measures.words[part]
+        other = measures.not_quoted_in_both[part] >= halves * measures.words[part]
         other &= measures.own_run[part] >= 2 * DEFAULT_RULES.rewrite_half_run
         trigrams = measures.trigrams[part]
         other |= (trigrams >= DEFAULT_RULES.rewrite_trigrams) & (trigrams >= shares * measures.fewer[part])

@@ -125,8 +125,9 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
     ``quoted`` are shared words that stand inside quotation marks in at least one of the texts, ``quoted_in_both`` in
     both; ``longest_unquoted`` is the longest run quoted in neither, ``longest_run`` that of what is not
-    ``quoted_in_both``. ``own`` is the least share covered of either text, of all its words and of its unquoted words;
-    ``trigrams`` are distinct clear ones in both, ``trigram_share`` what they are of those of the text that has fewer.
+    ``quoted_in_both``. ``min_coverage`` is the least share covered of either text, of all its words and of its
+    unquoted words; ``trigrams`` are distinct clear ones in both, ``trigram_share`` what they are of those of the text
+    that has fewer.
     """
 
     kind: MatchKind | None
@@ -141,7 +142,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     rows: NDArray[np.int32]
     row_units: NDArray[np.int32]
 
-    own: float
+    min_coverage: float
     trigrams: int
     trigram_share: float
 
@@ -169,25 +170,25 @@ def verify(a: ComparableText, b: ComparableText, rules: Rules = DEFAULT_RULES) -
 
 
 def verify_many(
-    own: ComparableText,
+    query: ComparableText,
     others: Sequence[ComparableText],
-    own_first: Sequence[bool],
+    query_first: Sequence[bool],
     rules: Rules = DEFAULT_RULES,
 ) -> list[Evidence | None]:
     """The relation of one text to each of others, None where nothing of weight is shared.
 
-    ``own_first`` tells for each pair whether ``own`` is text a, as in :func:`verify`.
+    ``query_first`` tells for each pair whether ``query`` is text a, as in :func:`verify`.
     """
     found = align(
-        own.units,
+        query.units,
         [other.units for other in others],
-        own_first,
-        shingle_size=own.shingle_size,
+        query_first,
+        shingle_size=query.shingle_size,
         long_passage_words=rules.quote_passage,
     )
     out: list[Evidence | None] = []
-    for other, first, alignment in zip(others, own_first, found, strict=True):
-        a, b = (own, other) if first else (other, own)
+    for other, first, alignment in zip(others, query_first, found, strict=True):
+        a, b = (query, other) if first else (other, query)
         kind = _kind(a, b, rules, alignment) if alignment.shared or a.digest == b.digest else None
         out.append(None if kind is None else _evidence(a, b, alignment, kind))
     return out
@@ -212,7 +213,7 @@ def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: Matc
         longest_run=found.longest_run,
         rows=found.rows,
         row_units=found.row_units,
-        own=min(a_containment, b_containment, unquoted),
+        min_coverage=min(a_containment, b_containment, unquoted),
         trigrams=found.trigrams,
         trigram_share=found.trigrams / max(1, min(a.trigrams, b.trigrams)),
     )
@@ -254,17 +255,17 @@ def shorter(a: ComparableText, b: ComparableText) -> ComparableText:
 
 
 def to_passages(
-    evidence: Evidence, own: Tokens, other: Tokens, *, own_first: bool = True
+    evidence: Evidence, query: Tokens, other: Tokens, *, query_first: bool = True
 ) -> tuple[Passage, ...]:
-    """The passages with offsets into both texts as received, ascending in ``own``, which is text a if ``own_first``."""
+    """The passages with offsets into both texts, ascending in ``query``, which is text a if ``query_first``."""
     if not len(evidence.rows):
         return ()
     found = kernels.offsets(
         evidence.rows,
         evidence.row_units,
-        0 if own_first else 1,
-        own.starts,
-        own.ends,
+        0 if query_first else 1,
+        query.starts,
+        query.ends,
         other.starts,
         other.ends,
     )
@@ -272,14 +273,14 @@ def to_passages(
 
 
 def coverage(
-    own: ComparableText, found: Sequence[tuple[Evidence, ComparableText, bool]]
+    query: ComparableText, found: Sequence[tuple[Evidence, ComparableText, bool]]
 ) -> NDArray[np.uint8]:
     """Which tokens of a text stand in passages of each of some matches, uint8 of shape (found, tokens).
 
     :data:`COPIED`, or :data:`SAID` where it is quoted in either text; 0 elsewhere. ``found`` gives evidence, the other
-    text, and whether ``own`` is text a of that pair.
+    text, and whether ``query`` is text a of that pair.
     """
-    marks = np.zeros((len(found), len(own.tokens)), np.uint8)
-    for row, (evidence, other, own_first) in zip(marks, found, strict=True):
-        kernels.mark(own.units, other.units, evidence.rows, 0 if own_first else 1, row)
+    marks = np.zeros((len(found), len(query.tokens)), np.uint8)
+    for row, (evidence, other, query_first) in zip(marks, found, strict=True):
+        kernels.mark(query.units, other.units, evidence.rows, 0 if query_first else 1, row)
     return marks

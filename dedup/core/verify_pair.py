@@ -54,23 +54,23 @@ class VerifiedMatch(msgspec.Struct, Generic[Other_co], frozen=True, gc=False):
 
 
 def verify_pair(
-    article_id: str, own: ComparableText, other: Other, text: ComparableText, rules: Rules = DEFAULT_RULES
+    article_id: str, query: ComparableText, other: Other, text: ComparableText, rules: Rules = DEFAULT_RULES
 ) -> VerifiedMatch[Other]:
     """Order and measure one pair; all measures are taken, also where nothing counts as a match."""
     first = _is_first(article_id, other)
-    evidence = verify(own, text, rules) if first else verify(text, own, rules)
+    evidence = verify(query, text, rules) if first else verify(text, query, rules)
     return VerifiedMatch(other=other, text=text, evidence=evidence, first=first)
 
 
 def verify_each(
     article_id: str,
-    own: ComparableText,
+    query: ComparableText,
     others: Sequence[tuple[Other, ComparableText]],
     rules: Rules = DEFAULT_RULES,
 ) -> list[VerifiedMatch[Other]]:
     """The matches of one text with many, in their order; those that share nothing that counts are left out."""
     first = [_is_first(article_id, other) for other, _ in others]
-    measured = verify_many(own, [text for _, text in others], first, rules)
+    measured = verify_many(query, [text for _, text in others], first, rules)
     return [
         VerifiedMatch(other=other, text=text, evidence=evidence, first=ahead)
         for (other, text), ahead, evidence in zip(others, first, measured, strict=True)
@@ -79,7 +79,7 @@ def verify_each(
 
 
 def to_match(
-    article_id: str, own: ComparableText, found: VerifiedMatch[Identified], carriers: tuple[str, ...] = ()
+    article_id: str, query: ComparableText, found: VerifiedMatch[Identified], carriers: tuple[str, ...] = ()
 ) -> Match:
     """The match as callers see it from the article; ``carriers`` are other articles with the text of the other.
 
@@ -100,7 +100,7 @@ def to_match(
         shared_words=evidence.shared // 2,
         quoted_words=evidence.quoted // 2,
         longest_unquoted_run=evidence.longest_unquoted // 2,
-        passages=to_passages(evidence, own.tokens, found.text.tokens, own_first=found.first),
+        passages=to_passages(evidence, query.tokens, found.text.tokens, query_first=found.first),
         other_carriers=carriers,
         probability=probability(
             evidence.kind, (evidence.shared - evidence.quoted) / 2, evidence.trigram_share

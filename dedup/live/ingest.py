@@ -264,7 +264,7 @@ class Ingest:
         for c in commits:
             if c.text not in refused:
                 moved = 1 if c.boilerplate else 0
-                self._matcher.keep(c.text, c.revision + moved, batch.matched[c.text].own)
+                self._matcher.keep(c.text, c.revision + moved, batch.matched[c.text].text)
 
     async def _decide_all(self, batch: Batch) -> list[tuple[int, bytes]]:
         """The decisions to store, by article number; empty for articles that only cease to be pending."""
@@ -303,7 +303,7 @@ class Ingest:
             ]
         elif matched is not None:
             met = earlier_matches(matched.found, batch.states, number, source)
-            earlier, counts = count_words(matched.own, source, met)
+            earlier, counts = count_words(matched.text, source, met)
         else:
             counts = WordCounts(new=item.prepared.words)
         decision, copied = decide(source, earlier, counts)
@@ -322,8 +322,8 @@ class Ingest:
     async def _exact(self, item: Item, state: TextState) -> tuple[float, WordCounts]:
         """The article's share of words, and their counts, in an earlier article with the same body."""
         p = item.prepared
-        own = ready_text(p.tokens, p.digest, state.boilerplate, p.sketch, self._parameters)
-        return against_equal(own, (await self._matcher.texts([state])).get(state.node.text))
+        query_text = ready_text(p.tokens, p.digest, state.boilerplate, p.sketch, self._parameters)
+        return against_equal(query_text, (await self._matcher.texts([state])).get(state.node.text))
 
     # -- answers -------------------------------------------------------------------------------------
 
@@ -410,13 +410,15 @@ class Ingest:
                 for v in item.matched.found
             ]
             best = sorted(found, key=rank)[: self._max_matches]
-            made = await self._reader.to_matches(item.matched.own, item.article.id, best)
+            made = await self._reader.to_matches(item.matched.text, item.article.id, best)
             return list(made), len(found)
         state = batch.states.get(stored.text)
         p = item.prepared
-        own = ready_text(p.tokens, p.digest, state.boilerplate if state else b"", p.sketch, self._parameters)
+        query_text = ready_text(
+            p.tokens, p.digest, state.boilerplate if state else b"", p.sketch, self._parameters
+        )
         matches, total = await self._reader.matches(
-            own, stored.text, (stored.number, item.article.id), self._max_matches
+            query_text, stored.text, (stored.number, item.article.id), self._max_matches
         )
         return list(matches), total
 

@@ -110,17 +110,19 @@ class Listing:
         if record.article is None or state is None:
             return Page(())
         ready = prepare(record.article, self._reader.parameters)
-        own = ready_text(ready.tokens, ready.digest, state.boilerplate, ready.sketch, self._reader.parameters)
+        query_text = ready_text(
+            ready.tokens, ready.digest, state.boilerplate, ready.sketch, self._reader.parameters
+        )
         equal = int(any(c.number != record.number for c in state.node.carriers))
         others = await self._reader.others(record.text)
         total = equal + len(others)
         found: list[Match] = []
         if equal and start == 0:
-            exact, _ = await self._reader.matches(own, record.text, (record.number, article_id), 1)
+            exact, _ = await self._reader.matches(query_text, record.text, (record.number, article_id), 1)
             found, start = list(exact), 1
         while start < total and len(found) < page_size:
             wanted = others[start - equal : start - equal + page_size - len(found)]
-            found += await self._reader.measured(own, article_id, wanted, as_given=True)
+            found += await self._reader.measured(query_text, article_id, wanted, as_given=True)
             start += len(wanted)
         return Page(tuple(found), str(start) if start < total else "", total)
 
@@ -147,7 +149,10 @@ class Listing:
             texts = range(start, min(start + step, last + 1))
             edges = await self._index.edges(texts)
             found += sorted(
-                (t, e.b) for t, own in edges.items() for e in own if e.a == t and (t, e.b) > after
+                (t, e.b)
+                for t, query_text in edges.items()
+                for e in query_text
+                if e.a == t and (t, e.b) > after
             )
             start, step = start + step, min(2 * step, _SCAN)
         return found[:limit]

@@ -52,7 +52,7 @@ class QueryResult(msgspec.Struct, frozen=True, gc=False):
     """What one text met: ``boilerplate`` packed as stored, ``changed`` (posting, source), ``near`` as scanned."""
 
     query: Query
-    own: ComparableText
+    text: ComparableText
     boilerplate: bytes
     candidates: int
     found: list[VerifiedMatch[TextState]]
@@ -76,7 +76,7 @@ class QueryResult(msgspec.Struct, frozen=True, gc=False):
                 quoted=e.quoted,
                 a_containment=a,
                 b_containment=b,
-                own=e.own,
+                min_coverage=e.min_coverage,
             )
             out.append((o, v.other.revision, edge))
         return out
@@ -219,31 +219,41 @@ class Matcher:
         texts: dict[int, ComparableText],
     ) -> list[QueryResult]:
         packed = [pack_boilerplate(s.boilerplate) for s in scans]
-        owns = [
+        query_texts = [
             ready_text(a.tokens, a.digest, boilerplate, a.sketch, self.parameters)
             for a, boilerplate in zip(queries, packed, strict=True)
         ]
         # texts that ask together meet with the boilerplate that this very scan found
-        texts = texts | {a.text: as_stored(own) for a, own in zip(queries, owns, strict=True) if a.text}
+        texts = texts | {
+            a.text: as_stored(query_text)
+            for a, query_text in zip(queries, query_texts, strict=True)
+            if a.text
+        }
         with stage("verify"):
             return [
                 QueryResult(
                     query=a,
-                    own=own,
+                    text=query_text,
                     boilerplate=boilerplate,
                     candidates=len(states),
-                    found=self._verified(a, own, states, texts),
+                    found=self._verified(a, query_text, states, texts),
                     changed=s.changed,
                     near=near,
                 )
-                for a, s, own, boilerplate, states in zip(queries, scans, owns, packed, chosen, strict=True)
+                for a, s, query_text, boilerplate, states in zip(
+                    queries, scans, query_texts, packed, chosen, strict=True
+                )
             ]
 
     def _verified(
-        self, a: Query, own: ComparableText, states: Sequence[TextState], texts: dict[int, ComparableText]
+        self,
+        a: Query,
+        query_text: ComparableText,
+        states: Sequence[TextState],
+        texts: dict[int, ComparableText],
     ) -> list[VerifiedMatch[TextState]]:
         known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
-        return verify_each(a.id, own, known, self.parameters.rules)
+        return verify_each(a.id, query_text, known, self.parameters.rules)
 
     async def _load(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
         ready: dict[int, ComparableText] = {}
@@ -310,9 +320,9 @@ class Matcher:
         return set(texts_in(matched.query.lists).tolist())
 
     async def members_of_sources(
-        self, made: Sketch, changed: Sequence[tuple[int, int]], own: int
+        self, made: Sketch, changed: Sequence[tuple[int, int]], text: int
     ) -> set[int]:
-        """All texts of the (posting, source, or 0 for every source) pairs given, without ``own``."""
+        """All texts of the (posting, source, or 0 for every source) pairs given, without ``text``."""
         by_posting: dict[int, set[int]] = {}
         for index, source in changed:
             by_posting.setdefault(index, set()).add(source)
@@ -329,7 +339,7 @@ class Matcher:
             elif placed is not None:
                 theirs = np.isin(placed.sources, np.array(list(sources), np.uint64)) & ~placed.dead
                 invalidated.update(np.intersect1d(placed.texts[theirs], members[index]).tolist())
-        invalidated.discard(own)
+        invalidated.discard(text)
         return invalidated
 
 

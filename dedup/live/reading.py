@@ -301,7 +301,7 @@ class CollectionReader:
         return sorted(met, key=lambda t: (met[t], states[t].id.encode() if t in states else b"", t))
 
     async def matches(
-        self, own: ComparableText, text: int, article: tuple[int, str], limit: int
+        self, query_text: ComparableText, text: int, article: tuple[int, str], limit: int
     ) -> tuple[list[Match], int]:
         """Matches of an article with text ``text`` (0: none), best first, at most ``limit``, and how many there are.
 
@@ -318,40 +318,45 @@ class CollectionReader:
             siblings = tuple(c for c in state.node.carriers if c.number != number)
             if siblings:
                 total += 1
-                out.append(await self._exact(own, state, siblings, name))
-        out += await self.measured(own, name, others[: max(0, limit - len(out))])
+                out.append(await self._exact(query_text, state, siblings, name))
+        out += await self.measured(query_text, name, others[: max(0, limit - len(out))])
         return out[:limit], total
 
     async def measured(
-        self, own: ComparableText, name: str, others: Sequence[int], *, as_given: bool = False
+        self, query_text: ComparableText, name: str, others: Sequence[int], *, as_given: bool = False
     ) -> list[Match]:
         """Matches of an article with texts, best first, or ``as_given``; what no longer matches is left out."""
         states = await self.index.texts(others, carriers=True)
         texts = await self.matcher.texts([s for s in states.values() if not s.dead])
         found = verify_each(
-            name, own, [(states[t], text) for t, text in texts.items()], self.parameters.rules
+            name, query_text, [(states[t], text) for t, text in texts.items()], self.parameters.rules
         )
-        matches = await self.to_matches(own, name, [v for v in found if v.evidence.kind != MatchKind.EXACT])
+        matches = await self.to_matches(
+            query_text, name, [v for v in found if v.evidence.kind != MatchKind.EXACT]
+        )
         if as_given:
             place = {states[other].id: index for index, other in enumerate(others) if other in states}
             matches.sort(key=lambda match: place[match.other])
         return matches
 
     async def to_matches(
-        self, own: ComparableText, name: str, found: Sequence[VerifiedMatch[TextState]]
+        self, query_text: ComparableText, name: str, found: Sequence[VerifiedMatch[TextState]]
     ) -> list[Match]:
         """Verified matches as callers see them, best first."""
         numbers = {c.number for v in found for c in v.other.node.carriers[: MAX_CARRIERS + 1]}
         names = await self.names(numbers)
         return [
             to_match(
-                name, own, v, tuple(names[c.number] for c in v.other.node.carriers[1 : MAX_CARRIERS + 1])
+                name,
+                query_text,
+                v,
+                tuple(names[c.number] for c in v.other.node.carriers[1 : MAX_CARRIERS + 1]),
             )
             for v in sorted(found, key=rank)
         ]
 
     async def _exact(
-        self, own: ComparableText, state: TextState, siblings: tuple[Carrier, ...], name: str
+        self, query_text: ComparableText, state: TextState, siblings: tuple[Carrier, ...], name: str
     ) -> Match:
         names = await self.names(c.number for c in siblings[: MAX_CARRIERS + 1])
         node = TextNode(state.node.text, state.node.digest, siblings)
@@ -359,7 +364,7 @@ class CollectionReader:
         text = await self.matcher.text_of(node)
         if text is None:
             rest = tuple(names[c.number] for c in siblings[1 : MAX_CARRIERS + 1])
-            words = own.half_words // 2
+            words = query_text.half_words // 2
             return Match(
                 article=name,
                 other=other.id,
@@ -374,8 +379,8 @@ class CollectionReader:
                 other_carriers=rest,
                 probability=EXACT,
             )
-        found = verify_pair(name, own, other, text, self.parameters.rules)
-        return (await self.to_matches(own, name, [found]))[0]
+        found = verify_pair(name, query_text, other, text, self.parameters.rules)
+        return (await self.to_matches(query_text, name, [found]))[0]
 
 
 def _edge_rank(edge: Edge) -> tuple[int, float, int, bytes]:

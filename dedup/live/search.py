@@ -132,21 +132,23 @@ class Search:
         told, similarities = await loop.run_in_executor(
             self._pool, _verify_same_event, ready, near, others, self._reader.parameters
         )
-        own = _own(ready, self._reader.parameters)
-        matches = await self._reader.to_matches(own, article.id, told)
+        query_text = _own(ready, self._reader.parameters)
+        matches = await self._reader.to_matches(query_text, article.id, told)
         alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
         return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
 
     async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
         state = (await self._reader.index.texts([text], carriers=True)).get(text)
         boilerplate = state.boilerplate if state is not None else b""
-        own = ready_text(ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters)
+        query_text = ready_text(
+            ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters
+        )
         number = (await self._reader.index.numbers([ready.article.id]))[0] if ready.article.id else 0
-        matches, total = await self._reader.matches(own, text, (number, ready.article.id), limit)
+        matches, total = await self._reader.matches(query_text, text, (number, ready.article.id), limit)
         earlier: list[EarlierArticle] = []
         share, counts = 0.0, WordCounts(new=ready.words)
         if state is not None:
-            share, counts = against_equal(own, (await self._reader.matcher.texts([state])).get(text))
+            share, counts = against_equal(query_text, (await self._reader.matcher.texts([state])).get(text))
             carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
             earlier = [
                 EarlierArticle(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0)
@@ -167,12 +169,12 @@ class Search:
         states = await self._reader.index.texts([v.other.node.text for v in matched.found], carriers=True)
         source = source_hash(ready.article)
         earlier, counts = count_words(
-            matched.own, source, earlier_matches(matched.found, states, _UNSTORED, source)
+            matched.text, source, earlier_matches(matched.found, states, _UNSTORED, source)
         )
         decision, copied = decide(source, earlier, counts)
         names = await self._reader.names([copied])
         matches = await self._reader.to_matches(
-            matched.own,
+            matched.text,
             ready.article.id,
             [
                 msgspec.structs.replace(v, other=state)
@@ -192,9 +194,9 @@ class Search:
 
     async def compare(self, a: Article | str, b: Article | str) -> Comparison:
         """Two articles, stored ones by id, with the boilerplate that is known of stored ones left out."""
-        first, own = await self._load(a)
+        first, query_text = await self._load(a)
         second, other = await self._load(b)
-        return _comparison(first, own, second, other, self._reader.parameters.rules)
+        return _comparison(first, query_text, second, other, self._reader.parameters.rules)
 
     async def _load(self, given: Article | str) -> tuple[Article, ComparableText]:
         if isinstance(given, Article):
@@ -232,14 +234,14 @@ def _verify_same_event(
     parameters: CollectionParameters,
 ) -> tuple[list[VerifiedMatch[TextState]], dict[str, float]]:
     """Texts that tell of the same event as an article, and how similar they are, by id; called in a worker thread."""
-    own = _own(ready, parameters)
+    query_text = _own(ready, parameters)
     found, similarities = [], {}
     for state in states:
         text = texts.get(state.node.text)
         if text is None:
             continue
-        verified = verify_pair(ready.article.id, own, state, text, parameters.rules)
-        alike = _alike(own, verified)
+        verified = verify_pair(ready.article.id, query_text, state, text, parameters.rules)
+        alike = _alike(query_text, verified)
         if verified.evidence.kind is None and alike >= MIN_COSINE:
             told = msgspec.structs.replace(verified.evidence, kind=MatchKind.SAME_STORY)
             found.append(msgspec.structs.replace(verified, evidence=told))
@@ -247,10 +249,10 @@ def _verify_same_event(
     return found, similarities
 
 
-def _alike(own: ComparableText, found: VerifiedMatch[TextState]) -> float:
+def _alike(query_text: ComparableText, found: VerifiedMatch[TextState]) -> float:
     """The similarity of two texts beside the passages that they share: those are stock phrases and boilerplate."""
     sets = []
-    for text, column in ((own, 0 if found.first else 1), (found.text, 1 if found.first else 0)):
+    for text, column in ((query_text, 0 if found.first else 1), (found.text, 1 if found.first else 0)):
         shared = np.zeros(len(text.units), np.bool_)
         for row in found.evidence.rows:
             shared[row[column] : row[column] + row[2]] = True
@@ -263,16 +265,16 @@ def _given(article: Article, parameters: CollectionParameters) -> ComparableText
 
 
 def _comparison(
-    a: Article, own: ComparableText, b: Article, other: ComparableText, rules: Rules
+    a: Article, query_text: ComparableText, b: Article, other: ComparableText, rules: Rules
 ) -> Comparison:
     # of two articles of one id, the first given is text a
-    turned = verify_pair(b.id, other, a, own, rules)
+    turned = verify_pair(b.id, other, a, query_text, rules)
     found = VerifiedMatch(other=b, text=other, evidence=turned.evidence, first=not turned.first)
     return Comparison(
         article=a,
         other=b,
-        match=to_match(a.id, own, found) if found.evidence.kind is not None else None,
-        passages=to_passages(found.evidence, own.tokens, other.tokens, own_first=found.first),
+        match=to_match(a.id, query_text, found) if found.evidence.kind is not None else None,
+        passages=to_passages(found.evidence, query_text.tokens, other.tokens, query_first=found.first),
     )
 
 

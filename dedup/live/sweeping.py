@@ -255,8 +255,8 @@ class Sweeper:
         lists = await self._index.unindex(text, posting_bytes(made.postings))
         around = neighbors(await self._index.placements(texts_in(lists)))
         carrier = state.node.carriers[0]
-        own = QueryPlace(text, carrier.source, int(carrier.published // _DAY))
-        seen = scan_postings(lists, around, own, len(made.postings), leaving=True)
+        place = QueryPlace(text, carrier.source, int(carrier.published // _DAY))
+        seen = scan_postings(lists, around, place, len(made.postings), leaving=True)
         invalidated = await self._matcher.members_of_sources(made, seen.changed, text)
         await self._index.invalidate(invalidated | self._moved(state, lists, around))
         return True

@@ -41,9 +41,9 @@ def _prepare_and_compare(parameters: CollectionParameters) -> None:
         return
     boilerplate = np.zeros(len(a.sketch.postings), np.bool_)
     boilerplate[0] = True
-    own = ready_text(a.tokens, a.digest, pack_boilerplate(boilerplate), a.sketch, parameters)
+    query = ready_text(a.tokens, a.digest, pack_boilerplate(boilerplate), a.sketch, parameters)
     other = ready_text(b.tokens, b.digest, b"", b.sketch, parameters)
-    own.tokens.half_words_of(coverage(own, [(verify(own, other), other, True)])[0] > 0)
+    query.tokens.half_words_of(coverage(query, [(verify(query, other), other, True)])[0] > 0)
     if a.tokens.is_reduced:
         of_letters(np.frombuffer(a.tokens.letters().tobytes(), np.uint8), a.tokens.flags, a.tokens.headline)
 

@@ -56,7 +56,8 @@ NO_VERSION: Final = b"\xff" * 8
 DECISION: Final = struct.Struct("<BIdIIII")
 #: article, source hash, publication time (Unix s), flags, words, credits (up to 5 agencies of 12 bits).
 CARRIER: Final = struct.Struct("<IQdBIQ")
-#: kind, unquoted and quoted half words, containment of the text with the smaller number, of the other, own share.
+#: kind, unquoted and quoted half words, containment of the text with the smaller number, of the other, least share
+#: covered.
 EDGE: Final = struct.Struct("<BIIddd")
 #: The same after the number of the other text, as edges.lua answers.
 EDGE_FROM: Final = struct.Struct("<IBIIddd")

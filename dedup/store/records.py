@@ -406,7 +406,7 @@ def decode_decision(raw: tuple[int, int, float, int, int, int, int], copies: str
 def encode_edge(edge: Edge) -> bytes:
     """An edge without its ends."""
     return keys.EDGE.pack(
-        int(edge.kind), edge.unquoted, edge.quoted, edge.a_containment, edge.b_containment, edge.own
+        int(edge.kind), edge.unquoted, edge.quoted, edge.a_containment, edge.b_containment, edge.min_coverage
     )
 
 
