@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -230,4 +231,17 @@ def test_figures_of_the_quality_tables() -> None:
         ("a", 1, None),
         ("b", 2, 3),
         ("c", None, 4),
+    )
+
+
+def test_what_is_recorded_holds_no_text() -> None:
+    """The news is of others: digests, counts and figures alone may be kept."""
+    recorded = json.loads(goldens.GOLDENS.read_text(encoding="utf-8"))
+    assert list(recorded["datasets"]) == list(goldens.DATASETS)
+    for about in recorded["datasets"].values():
+        assert set(about["digests"]) == set(lines())
+        assert all(len(bytes.fromhex(found)) == 16 for found in about["digests"].values())
+        assert all(type(count) is int for count in about["counts"].values())
+    assert all(
+        type(f) in {int, float} for table in recorded["quality"]["figures"].values() for f in table.values()
     )
