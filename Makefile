@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format demo bench quality proto compose-test lock clean
+.PHONY: help install test lint format demo bench quality goldens proto compose-test lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -43,6 +43,9 @@ bench: install ## speed, memory and recall beside live peers; BENCH="index --qui
 
 quality: install ## what the service and its peers find on labelled news; QUALITY="seeds --ours" for a part
 	$(BIN)/python -m bench.quality $(QUALITY)
+
+goldens: install ## whether the service finds what it once found; GOLDENS="check seeds" for a part
+	$(BIN)/python -m bench.goldens $(or $(GOLDENS),check)
 
 proto: install ## generate dedup/v1 from proto/
 	$(BIN)/python proto/generate.py
