@@ -34,7 +34,7 @@ What only the service tells:
 
 The last two depend on the order in which the articles came. The others were the same for both directions of every data
 set of :mod:`bench.goldens`, but for one line: of Reuters at 72774bb, r-917 keeps a link to r-10933 that the other side
-gave up, as their match weakened when furniture became known and one end alone was settled again. In the reverse order
+gave up, as their match weakened when boilerplate became known and one end alone was settled again. In the reverse order
 neither has it.
 """
 

@@ -7,7 +7,7 @@ and counts alone; the lines they are made of and the two files of the export go 
 
 A run is made to give the same digests every time. Matches vanish for moments while they are verified again, so an
 export counts where the next one, a second later, is equal to it. Decisions rest on what is known when an article comes,
-and clusters and furniture come to be known in the background: every batch waits until nothing is pending and nothing
+and clusters and boilerplate come to be known in the background: every batch waits until nothing is pending and nothing
 dirty.
 
 ``digest FOLDER`` reduces what ``dedup export``, or any command that writes the same files, has written; ``articles``

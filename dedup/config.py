@@ -180,9 +180,9 @@ def load_settings(**flags: object) -> Settings:
 
     The message is one sentence that names the option and what is wrong with it.
     """
-    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    options: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        return Settings(**options)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         option = ".".join(str(part) for part in first["loc"])

@@ -9,7 +9,7 @@ import typer
 
 from dedup.cli.console import output, say
 from dedup.cli.fields import to_fields
-from dedup.cli.given import article_or_id
+from dedup.cli.inputs import article_or_id
 from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Target, connect
 from dedup.cli.views import SideBySide, measures_text
 from dedup.config import load_settings

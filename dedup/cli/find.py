@@ -9,8 +9,8 @@ from rich.text import Text
 
 from dedup.cli.console import output, percent, printable, report, say, show_table
 from dedup.cli.fields import to_object
-from dedup.cli.given import read_given
 from dedup.cli.ingest import SOME_REJECTED
+from dedup.cli.inputs import read_input
 from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Target, connect
 from dedup.cli.views import decision_text, kind_text
 from dedup.config import load_settings
@@ -50,7 +50,7 @@ def run(
     """
     rejected = False
     with connect(target) as client:
-        for line in read_given(file, load_settings()):
+        for line in read_input(file, load_settings()):
             outcome = line.outcome
             if not isinstance(outcome, DedupError):
                 try:

@@ -195,8 +195,8 @@ def parameters(message: pb.CollectionParameters) -> CollectionParameters:
         raise InvalidArgument(
             f"there is no profile {message.profile}", field="profile", value=message.profile
         )
-    given = {field.name: value for field, value in message.ListFields()}
-    return CollectionParameters(**{**given, "profile": profile, "rules": rules(message.rules)})
+    values = {field.name: value for field, value in message.ListFields()}
+    return CollectionParameters(**{**values, "profile": profile, "rules": rules(message.rules)})
 
 
 def check_encoding(message: _HasEncoding) -> None:

@@ -161,11 +161,13 @@ def settle(
     apart = x != y
     copied = apart & (edges["kind"][between] != MatchKind.SHARED_QUOTE)
     linked = set(zip(np.minimum(x, y)[copied].tolist(), np.maximum(x, y)[copied].tolist(), strict=True))
-    told = apart & _links_story(edges[between], within[between], rules)
+    of_stories = apart & _links_story(edges[between], within[between], rules)
     stories: list[tuple[int, ...]] = []
-    if told.any():
+    if of_stories.any():
         joined = _Groups.of(
-            kernels.join_within(*_spans(ordered_nodes, clusters), x[told], y[told], rules.story_span)
+            kernels.join_within(
+                *_spans(ordered_nodes, clusters), x[of_stories], y[of_stories], rules.story_span
+            )
         )
         stories = [part for part in joined.members(np.arange(len(clusters.starts))) if len(part) > 1]
     return Settlement(clusters.members(texts), linked, stories)

@@ -168,7 +168,7 @@ def count_words(
     marks = coverage(query, [(m.match.evidence, m.match.text, m.match.first) for m in met])
     repeated = habits(marks, source, met)
     fixed = query.boilerplate if repeated is None else query.boilerplate | repeated
-    said = query.half_words - query.tokens.half_words_of(fixed)
+    query_words = query.half_words - query.tokens.half_words_of(fixed)
     earlier: list[EarlierArticle] = []
     for m, shared in zip(met, marks > 0, strict=True):
         evidence, other = m.match.evidence, m.match.text
@@ -177,8 +177,8 @@ def count_words(
         lost, weight = 0, 1.0
         if m.is_of(source):
             lost = 0 if repeated is None else query.tokens.half_words_of(shared & repeated)
-            told = other.half_words - other.boilerplate_half_words - lost
-            weight = (evidence.shared - lost) / max(1, min(said, told))
+            other_words = other.half_words - other.boilerplate_half_words - lost
+            weight = (evidence.shared - lost) / max(1, min(query_words, other_words))
         for carrier in m.carriers:
             mine = m.match.containment - (lost / query.half_words if carrier.source == source else 0.0)
             earlier.append(
@@ -228,7 +228,7 @@ def split_words(
 ) -> WordCounts:
     """Words in each of four parts; half words are rounded so that the parts add up to the whole."""
     shared = tokens.half_words_of(copied & ~boilerplate) // 2
-    said = tokens.half_words_of(quoted & ~copied & ~boilerplate) // 2
+    query_words = tokens.half_words_of(quoted & ~copied & ~boilerplate) // 2
     fixed = tokens.half_words_of(boilerplate) // 2
-    new = tokens.half_words() // 2 - shared - said - fixed
-    return WordCounts(copied=shared, quoted=said, boilerplate=fixed, new=new)
+    new = tokens.half_words() // 2 - shared - query_words - fixed
+    return WordCounts(copied=shared, quoted=query_words, boilerplate=fixed, new=new)

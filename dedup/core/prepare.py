@@ -62,7 +62,7 @@ def prepare_each(
         read = [_read(article, parameters) for article in articles]
     with stage("sketch"):
         how = SketchParameters.of(parameters)
-        made = [
+        sketched = [
             _sketched(tokens, parameters, how) if long_enough else (None, _NO_PAIRS)
             for tokens, _, long_enough in read
         ]
@@ -72,12 +72,12 @@ def prepare_each(
                 article=article,
                 tokens=tokens,
                 digest=digest,
-                sketch=drawn,
+                sketch=sketched,
                 words=tokens.half_words() // 2,
                 credits=find_credits(article),
                 pairs=pairs,
             )
-            for article, (tokens, digest, _), (drawn, pairs) in zip(articles, read, made, strict=True)
+            for article, (tokens, digest, _), (sketched, pairs) in zip(articles, read, sketched, strict=True)
         ]
 
 
@@ -92,10 +92,10 @@ def _read(article: Article, parameters: CollectionParameters) -> tuple[Tokens, b
 def _sketched(
     tokens: Tokens, parameters: CollectionParameters, how: SketchParameters
 ) -> tuple[Sketch, NDArray[np.uint64]]:
-    made = sketch(tokens, how)
+    sketched = sketch(tokens, how)
     if not parameters.same_story:
-        return made, _NO_PAIRS
+        return sketched, _NO_PAIRS
     body = slice(tokens.headline, None)
     usable = np.ones(len(tokens), np.bool_)[body]
     units, *_ = kernels.units_of(tokens.hashes[body], tokens.flags[body], usable)
-    return made, word_pairs(units)
+    return sketched, word_pairs(units)

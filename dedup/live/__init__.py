@@ -163,7 +163,7 @@ class Pipeline:
         if isinstance(a, Article) and isinstance(b, Article):
             opened = await self._collections.find(collection)
             parameters = opened.parameters if opened is not None else CollectionParameters()
-            return Search.compare_given(a, b, parameters)
+            return Search.compare_articles(a, b, parameters)
         return await Search(await self._reader(collection), self._pool).compare(a, b)
 
     async def get_article(self, collection: str, article_id: str) -> StoredArticle:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def of_record(record: ArticleRecord, article: Article, parameters: CollectionParameters) -> Prepared:
     """What :func:`prepare` made of an article that is stored now, from its record."""
     tokens = record.tokens()
-    made = sketch(tokens, SketchParameters.of(parameters)) if record.comparable else None
+    sketched = sketch(tokens, SketchParameters.of(parameters)) if record.comparable else None
     return Prepared(
         article=article,
         tokens=tokens,
         digest=record.digest,
-        sketch=made,
+        sketch=sketched,
         words=record.words,
         credits=record.credits,
     )
@@ -38,7 +38,7 @@ def arrival(prepared: Prepared, now: float, codec: Codec, span_days: int) -> Arr
     """The article as the index stores it; ``span_days`` as in :func:`dedup.core.same_event.span_of`."""
     article = prepared.article
     published = article.published if article.published is not None else now
-    told = fields(prepared.pairs, span_of(published, span_days)) if len(prepared.pairs) else b""
+    word_pair_postings = fields(prepared.pairs, span_of(published, span_days)) if len(prepared.pairs) else b""
     return Arrival(
         name_hash=name_hash(article.id),
         id=article.id,
@@ -51,7 +51,7 @@ def arrival(prepared: Prepared, now: float, codec: Codec, span_days: int) -> Arr
         carrier=encode_carrier(article, now, prepared.words, prepared.credits),
         postings=posting_bytes(prepared.sketch.postings) if prepared.sketch is not None else b"",
         payload=encode_payload(article, prepared.words, prepared.credits, codec, prepared.tokens),
-        word_pairs=told,
+        word_pairs=word_pair_postings,
     )
 
 

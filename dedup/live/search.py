@@ -129,11 +129,11 @@ class Search:
         ]
         others = await self._reader.matcher.texts(near)
         loop = asyncio.get_running_loop()
-        told, similarities = await loop.run_in_executor(
+        same_event, similarities = await loop.run_in_executor(
             self._pool, _verify_same_event, ready, near, others, self._reader.parameters
         )
         query_text = _own(ready, self._reader.parameters)
-        matches = await self._reader.to_matches(query_text, article.id, told)
+        matches = await self._reader.to_matches(query_text, article.id, same_event)
         alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
         return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
 
@@ -198,12 +198,12 @@ class Search:
         second, other = await self._load(b)
         return _comparison(first, query_text, second, other, self._reader.parameters.rules)
 
-    async def _load(self, given: Article | str) -> tuple[Article, ComparableText]:
-        if isinstance(given, Article):
-            return given, _given(given, self._reader.parameters)
-        record = await self._reader.record(given)
+    async def _load(self, article: Article | str) -> tuple[Article, ComparableText]:
+        if isinstance(article, Article):
+            return article, _comparable(article, self._reader.parameters)
+        record = await self._reader.record(article)
         if record.article is None:
-            message = f"article {given!r} was removed meanwhile"
+            message = f"article {article!r} was removed meanwhile"
             raise DedupError(message)
         state = (await self._reader.index.texts([record.text])).get(record.text) if record.text else None
         ready = of_record(record, record.article, self._reader.parameters)
@@ -213,9 +213,9 @@ class Search:
         )
 
     @staticmethod
-    def compare_given(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
+    def compare_articles(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
         """Two articles that need not be stored anywhere."""
-        return _comparison(a, _given(a, parameters), b, _given(b, parameters), parameters.rules)
+        return _comparison(a, _comparable(a, parameters), b, _comparable(b, parameters), parameters.rules)
 
 
 def _is_alone(state: TextState, article_id: str) -> bool:
@@ -243,8 +243,8 @@ def _verify_same_event(
         verified = verify_pair(ready.article.id, query_text, state, text, parameters.rules)
         alike = _alike(query_text, verified)
         if verified.evidence.kind is None and alike >= MIN_COSINE:
-            told = msgspec.structs.replace(verified.evidence, kind=MatchKind.SAME_STORY)
-            found.append(msgspec.structs.replace(verified, evidence=told))
+            evidence = msgspec.structs.replace(verified.evidence, kind=MatchKind.SAME_STORY)
+            found.append(msgspec.structs.replace(verified, evidence=evidence))
             similarities[state.id] = alike
     return found, similarities
 
@@ -260,7 +260,7 @@ def _alike(query_text: ComparableText, found: VerifiedMatch[TextState]) -> float
     return similarity(*sets)
 
 
-def _given(article: Article, parameters: CollectionParameters) -> ComparableText:
+def _comparable(article: Article, parameters: CollectionParameters) -> ComparableText:
     return _own(prepare(article, parameters), parameters)
 
 

@@ -30,7 +30,7 @@ def warm_up() -> None:
         CollectionParameters(keep_text=False),
     ):
         _prepare_and_compare(parameters)
-    Search.compare_given(*_ARTICLES, CollectionParameters())
+    Search.compare_articles(*_ARTICLES, CollectionParameters())
     _scan()
     _settle()
 

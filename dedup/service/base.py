@@ -43,8 +43,8 @@ class Methods(DedupServiceServicer):
 
 def bind_work(results: Iterable[IngestResult | FindResult]) -> None:
     """For the log line of a call: how many texts it compared, where the pipeline tells, and how many matched."""
-    told = list(results)
-    compared = [each.candidates for each in told if each.candidates is not None]
+    answers = list(results)
+    compared = [each.candidates for each in answers if each.candidates is not None]
     if compared:
         bind_contextvars(candidates=sum(compared))
-    bind_contextvars(verified=sum(each.total_matches for each in told))
+    bind_contextvars(verified=sum(each.total_matches for each in answers))

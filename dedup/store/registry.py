@@ -33,10 +33,10 @@ def fingerprint(parameters: CollectionParameters) -> str:
 def _decode(raw: bytes) -> CollectionParameters:
     """Parameters as stored: what an older release did not know has its default, what this one does not is left out."""
     known = {f.name for f in fields(CollectionParameters)}
-    given = {name: value for name, value in orjson.loads(raw).items() if name in known}
+    values = {name: value for name, value in orjson.loads(raw).items() if name in known}
     of_rules = {f.name for f in fields(Rules)}
-    rules = {name: value for name, value in given.pop("rules", {}).items() if name in of_rules}
-    return CollectionParameters(**given, rules=Rules(**rules))
+    rules = {name: value for name, value in values.pop("rules", {}).items() if name in of_rules}
+    return CollectionParameters(**values, rules=Rules(**rules))
 
 
 class Registry:

@@ -51,7 +51,7 @@ def scan_postings(lists, texts, sources, days, own, own_source, own_day, size, l
 
     ``lists`` uint32 is a sequence of entries (index, e, m, moved, texts of a hot list, e other texts, m landmarks, of
     which the first open the list: may be compared with all; without others the own text is no landmark);
-    ``texts``, ascending, with their sources and days are all texts in them that are alive; ``own`` is the asking
+    ``texts``, ascending, with their sources and days are all texts in them that are alive; ``own`` is that of the query
     text, which stands among no others. With ``leaving`` False the own text came in and ``moved`` is the landmark it
     pushed out; with True it went out and ``moved`` is the one that took its place.
     Returns boilerplate bool (size,), eligible bool (texts,), changes as rows (index, source; 0: of every source).

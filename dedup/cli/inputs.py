@@ -16,7 +16,7 @@ from dedup.sources.plain import read_text
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
 
-def read_given(path: str, settings: Settings) -> Iterator[Line]:
+def read_input(path: str, settings: Settings) -> Iterator[Line]:
     """The articles in a file: JSON Lines, told by the name or a first ``{``, or else one text.
 
     Raises:
@@ -33,28 +33,28 @@ def read_given(path: str, settings: Settings) -> Iterator[Line]:
             yield Line(file=name, number=1, raw=b"", outcome=read_text(stream, name, rules))
 
 
-def article_or_id(given: str, settings: Settings) -> Article | str:
-    """The article in the file of that name if there is one, else ``given`` as the id of a stored article.
+def article_or_id(named: str, settings: Settings) -> Article | str:
+    """The article in the file of that name if there is one, else ``named`` as the id of a stored article.
 
     Raises:
         DedupError: the file holds no article, or more than one.
 
     """
-    if not given:
+    if not named:
         raise InvalidArgument("name a file or an article; an empty name is neither")
-    if given != STDIN and not _is_file(given):
-        return given
-    lines = list(read_given(given, settings))
+    if named != STDIN and not _is_file(named):
+        return named
+    lines = list(read_input(named, settings))
     if len(lines) != 1:
-        raise InvalidArgument(f"{source_name(given)} holds {len(lines)} articles; compare takes one a side")
+        raise InvalidArgument(f"{source_name(named)} holds {len(lines)} articles; compare takes one a side")
     outcome = lines[0].outcome
     if isinstance(outcome, DedupError):
         raise InvalidArgument(f"{lines[0].place}: {outcome.message}")
     return outcome
 
 
-def _is_file(given: str) -> bool:
+def _is_file(named: str) -> bool:
     try:
-        return Path(given).is_file()
+        return Path(named).is_file()
     except OSError:  # an id may be longer than a file's name can be
         return False
