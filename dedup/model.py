@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NewType, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+#: The place of an article among the arrivals of its collection, from 1; 0 where there is none.
+ArticleNumber = NewType("ArticleNumber", int)
+#: The number of a text, from 1, which a cluster may have too; 0 where there is none.
+TextNumber = NewType("TextNumber", int)
 
 
 class MatchKind(enum.IntEnum):

@@ -12,7 +12,7 @@ from dedup.config import load_settings
 from dedup.core.prepare import Prepared
 from dedup.errors import DedupError
 from dedup.live import Pipeline
-from dedup.model import Article, CollectionStatus, ExportedArticle, IngestResult, Match
+from dedup.model import Article, ArticleNumber, CollectionStatus, ExportedArticle, IngestResult, Match
 from dedup.store import keys
 from dedup.store.codec import Codec
 from dedup.store.records import ArticleRecord, decode_record, encode_payload
@@ -94,4 +94,4 @@ def record_of(ready: Prepared, codec: Codec) -> ArticleRecord:
     flags = keys.FLAG_COMPARABLE if ready.comparable else 0
     head = keys.HEAD.pack(1, flags, b"", keys.NO_VERSION, -1.0, 0.0, ready.digest)
     raw = head + bytes(keys.DECISION.size) + len(name).to_bytes(2, "little") + name
-    return decode_record(1, raw + payload(ready, codec), codec)
+    return decode_record(ArticleNumber(1), raw + payload(ready, codec), codec)

@@ -6,23 +6,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedup.core.clustering import Edge, Settlement, SettlingRules, TextNode
-from dedup.model import MatchKind
+from dedup.model import MatchKind, TextNumber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def settle(nodes: Mapping[int, TextNode], edges: Sequence[Edge], rules: SettlingRules) -> Settlement:
+def settle(nodes: Mapping[TextNumber, TextNode], edges: Sequence[Edge], rules: SettlingRules) -> Settlement:
     """Clusters, links and stories of one component or several."""
     return _Procedure(nodes, edges, rules).run()
 
 
 @dataclass
 class _Procedure:
-    nodes: Mapping[int, TextNode]
+    nodes: Mapping[TextNumber, TextNode]
     edges: Sequence[Edge]
     rules: SettlingRules
-    group: dict[int, set[int]] = field(default_factory=dict)
+    group: dict[TextNumber, set[TextNumber]] = field(default_factory=dict)
 
     def run(self) -> Settlement:
         self.group = {text: {text} for text in self.nodes}
@@ -77,7 +77,7 @@ class _Procedure:
         self.group.update(dict.fromkeys(together, together))
         return True
 
-    def passes(self, edge: Edge, x: set[int], y: set[int]) -> bool:
+    def passes(self, edge: Edge, x: set[TextNumber], y: set[TextNumber]) -> bool:
         if len(x) == len(y) == 1:
             return True
         for alone, covered, hub in ((y, edge.b_containment, edge.a), (x, edge.a_containment, edge.b)):
@@ -90,13 +90,13 @@ class _Procedure:
             for one, other in ((x, y), (y, x))
         )
 
-    def enough(self, supporting: set[int], size: int) -> bool:
+    def enough(self, supporting: set[TextNumber], size: int) -> bool:
         if 2 * len(supporting) > size or len(supporting) >= self.rules.support:
             return True
         half = 2 * len(supporting) == size
         return half and all(self.held(text) >= self.rules.thin_share for text in supporting)
 
-    def held(self, text: int) -> float:
+    def held(self, text: TextNumber) -> float:
         """The largest share of a text that stands in another member of its group."""
         shares = [
             edge.a_containment if edge.a == text else edge.b_containment

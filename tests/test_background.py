@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dedup.errors import DedupError
 from dedup.live.matching import Query, QueryResult
 from dedup.live.worker import Worker
-from dedup.model import Article
+from dedup.model import Article, TextNumber
 from tests import data, flow
 
 
@@ -114,7 +114,7 @@ async def test_articles_still_on_their_way_are_not_taken_over(
             await asyncio.sleep(3)
             return await match(queries)
 
-        async def told(text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
+        async def told(text: TextNumber, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
             asked.append(text)
             return await lookup(text, digest, postings)
 

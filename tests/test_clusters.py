@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dedup.core.cluster_summary import describe, describe_one
 from dedup.core.clustering import EDGES, Carrier, Edge, SettlingRules, TextNode, linking, settle
 from dedup.core.provenance import credit_bits
-from dedup.model import Credit, CreditPlace, MatchKind
+from dedup.model import ArticleNumber, Credit, CreditPlace, MatchKind, TextNumber
 from dedup.store.records import decode_edges, edges_once, encode_edge, pack_number
 from tests import oracle_clusters
 
@@ -32,8 +32,8 @@ def test_one_article_is_described_alike_both_ways(
     credits: tuple[Credit, ...], agency: str, dated: bool
 ) -> None:
     """With and without a time, an agency's own copy or not, any credits: the same record."""
-    carrier = Carrier(7, 99, 1.5e9, dated, 300, agency, credit_bits(credits))
-    node = TextNode(4, b"digest", (carrier,))
+    carrier = Carrier(ArticleNumber(7), 99, 1.5e9, dated, 300, agency, credit_bits(credits))
+    node = TextNode(TextNumber(4), b"digest", (carrier,))
     assert describe_one(node) == describe([node], 1, 0, (), {})
 
 
@@ -41,13 +41,13 @@ _SHARES = (0.0, 0.1, 0.2, 0.5, 0.8, 1.0)
 _RULES = SettlingRules(support=3)
 
 
-def _component(rng: random.Random, texts: int, edges: int) -> tuple[dict[int, TextNode], list[Edge]]:
+def _component(rng: random.Random, texts: int, edges: int) -> tuple[dict[TextNumber, TextNode], list[Edge]]:
     """Made-up texts of a few outlets and days, with matches between some of them."""
-    numbers = sorted(rng.sample(range(1, 9 * texts), texts))
+    numbers = sorted(map(TextNumber, rng.sample(range(1, 9 * texts), texts)))
     nodes = {}
     for text in numbers:
         carriers = tuple(
-            Carrier(10 * text + i, rng.randrange(1, 5), 86400.0 * rng.randrange(6), True, 300)
+            Carrier(ArticleNumber(10 * text + i), rng.randrange(1, 5), 86400.0 * rng.randrange(6), True, 300)
             for i in range(rng.choice((1, 1, 1, 2)))
         )
         nodes[text] = TextNode(text, rng.randbytes(16), carriers)
@@ -90,12 +90,16 @@ def test_large_components_settle_by_the_same_rules(seed: int) -> None:
 
 def test_an_edge_that_failed_is_tried_again_when_its_group_has_grown() -> None:
     """Text 4 stands whole in 1, which its cluster holds well only once 3 has come to it."""
-    nodes = {n: TextNode(n, bytes([n] * 16), (Carrier(n, n, 0.0, True, 300),)) for n in range(1, 5)}
+    nodes = {
+        n: TextNode(n, bytes([n] * 16), (Carrier(ArticleNumber(n), n, 0.0, True, 300),))
+        for n in map(TextNumber, range(1, 5))
+    }
+    one, two, three, four = nodes
     edges = [
-        Edge(1, 2, MatchKind.REWRITE, 9, 0, 0.1, 0.5, 0.1),
-        Edge(1, 4, MatchKind.REWRITE, 8, 0, 0.2, 0.9, 0.2),
-        Edge(2, 3, MatchKind.REWRITE, 7, 0, 0.5, 0.5, 0.5),
-        Edge(1, 3, MatchKind.REWRITE, 6, 0, 0.5, 0.5, 0.5),
+        Edge(one, two, MatchKind.REWRITE, 9, 0, 0.1, 0.5, 0.1),
+        Edge(one, four, MatchKind.REWRITE, 8, 0, 0.2, 0.9, 0.2),
+        Edge(two, three, MatchKind.REWRITE, 7, 0, 0.5, 0.5, 0.5),
+        Edge(one, three, MatchKind.REWRITE, 6, 0, 0.5, 0.5, 0.5),
     ]
     assert settle(nodes, _array(edges)) == oracle_clusters.settle(nodes, edges, SettlingRules())
     assert settle(nodes, _array(edges)).clusters == [(1, 2, 3, 4)]
@@ -111,7 +115,7 @@ def test_nothing_settles_to_nothing() -> None:
 def test_edges_are_read_once(rng: random.Random, texts: int, edges: int) -> None:
     """Of texts that all are asked for, each edge once; of some of them, also those to the others."""
     nodes, made = _component(rng, texts, edges)
-    raw: dict[int, bytes] = {}
+    raw: dict[TextNumber, bytes] = {}
     for edge in made:
         raw[edge.a] = raw.get(edge.a, b"") + pack_number(edge.b) + encode_edge(edge)
         raw[edge.b] = raw.get(edge.b, b"") + pack_number(edge.a) + encode_edge(edge)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dedup.core.sketch import SketchParameters, sketch
 from dedup.core.text import tokenize
 from dedup.live import Pipeline
-from dedup.model import Article, CollectionParameters, PubStatus
+from dedup.model import Article, CollectionParameters, PubStatus, TextNumber
 from dedup.store.redis_index import RedisIndex
 from tests import data, flow
 
@@ -168,7 +168,7 @@ async def test_a_list_that_becomes_hot_queues_whom_it_parts(
     queued: set[int] = set()
     read = RedisIndex.peek
 
-    async def peek(index: RedisIndex, queue: str, limit: int) -> list[tuple[int, str]]:
+    async def peek(index: RedisIndex, queue: str, limit: int) -> list[tuple[TextNumber, str]]:
         found = await read(index, queue, limit)
         queued.update(text for text, _ in found if queue == "prune")
         return found

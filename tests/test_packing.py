@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dedup.core.provenance import AGENCIES, CREDITED, agencies, credit_bits, credits_of_bits
-from dedup.model import Credit, CreditPlace
+from dedup.model import Credit, CreditPlace, TextNumber
 from dedup.store.packing import MAX_EDGES, EdgeDeletion, PostingQuery, deletions_in_parts, in_parts
 
 _DELETION = struct.Struct("<IddI")
@@ -29,7 +29,8 @@ def read(part: bytes) -> list[tuple[int, float, float, tuple[int, ...]]]:
 def test_cuts_are_whole_in_parts_of_bounded_size(sizes: list[int]) -> None:
     """Every edge is in one part, no part has too many, and a text's entry ends with the last of its parts."""
     deletions = [
-        EdgeDeletion(n + 1, str(100 + n), 7, range(1000, 1000 + size)) for n, size in enumerate(sizes)
+        EdgeDeletion(TextNumber(n + 1), str(100 + n), 7, [TextNumber(1000 + i) for i in range(size)])
+        for n, size in enumerate(sizes)
     ]
     parts = [read(part) for part in deletions_in_parts(deletions)]
     assert all(sum(len(others) for *_, others in part) <= MAX_EDGES for part in parts)
@@ -45,7 +46,7 @@ def test_cuts_are_whole_in_parts_of_bounded_size(sizes: list[int]) -> None:
 @example([0, 834])
 def test_a_batch_is_whole_in_parts(postings: list[int]) -> None:
     """All texts in order; more than one in a part only where their postings are few."""
-    batch = [PostingQuery(n, b"", bytes(6 * size)) for n, size in enumerate(postings)]
+    batch = [PostingQuery(TextNumber(n), b"", bytes(6 * size)) for n, size in enumerate(postings)]
     parts = list(in_parts(batch))
     assert [q for part in parts for q in part] == batch
     for part in parts:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dedup.core import kernels
+from dedup.model import TextNumber
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 class QueryPlace(msgspec.Struct, frozen=True, gc=False):
     """A text as the boilerplate rule sees it: number (0: not in the index), outlet of its first carrier, day."""
 
-    text: int
+    text: TextNumber
     source: int
     day: int
 
@@ -46,7 +47,7 @@ class Neighbors(msgspec.Struct, frozen=True, gc=False):
     sources: NDArray[np.uint64]
     days: NDArray[np.int32]
 
-    def of_sources(self, lists: NDArray[np.uint32], sources: Iterable[int]) -> set[int]:
+    def of_sources(self, lists: NDArray[np.uint32], sources: Iterable[int]) -> set[TextNumber]:
         """The texts in ``lists`` that are these outlets'."""
         theirs = self.texts[np.isin(self.sources, np.array(list(sources), np.uint64))]
         return set(np.intersect1d(theirs, texts_in(lists)).tolist())

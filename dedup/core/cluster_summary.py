@@ -9,16 +9,20 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from dedup.core.provenance import OriginEvidence, agencies_of, credits_of_bits, origin
+from dedup.model import ArticleNumber, TextNumber
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dedup.core.clustering import Carrier, TextNode
+
+Member = TypeVar("Member", bound=int)
+Number = TypeVar("Number", bound=int)
 
 #: A version is complete if it has at least this share of the words of the longest.
 COMPLETE: Final = 0.8
@@ -29,31 +33,31 @@ class ClusterRecord(msgspec.Struct, array_like=True):
     """A settled cluster; texts and articles by number. ``origin`` names an agency or an article's outlet."""
 
     format: int
-    texts: list[int]
+    texts: list[TextNumber]
     revision: int
     size: int
-    representative: int
+    representative: ArticleNumber
     reason: str
-    earliest: int
+    earliest: ArticleNumber
     first_published: float | None
     story: int
-    linked: list[int]
+    linked: list[TextNumber]
     agencies: list[str]
     origin: tuple[str, float, str]
-    merged_into: int = 0
+    merged_into: TextNumber = TextNumber(0)
 
 
 class StoryRecord(msgspec.Struct, array_like=True):
     """A settled story; clusters by number."""
 
     format: int
-    clusters: list[int]
+    clusters: list[TextNumber]
     revision: int
     size: int
     first_published: float | None
     last_published: float | None
     agencies: list[str]
-    representative: int
+    representative: ArticleNumber
     merged_into: int = 0
 
 
@@ -85,7 +89,11 @@ def representative(nodes: Sequence[TextNode]) -> Choice:
 
 
 def describe(
-    nodes: Sequence[TextNode], revision: int, story: int, linked: Iterable[int], names: Mapping[int, str]
+    nodes: Sequence[TextNode],
+    revision: int,
+    story: int,
+    linked: Iterable[TextNumber],
+    names: Mapping[ArticleNumber, str],
 ) -> ClusterRecord:
     """The record of a cluster; ``names`` resolves the numbers of the candidates for representative."""
     choice = representative(nodes)
@@ -157,7 +165,9 @@ def _origin_name(name: str, carriers: Sequence[Carrier]) -> str:
     return name
 
 
-def describe_story(clusters: Sequence[tuple[int, Sequence[TextNode], int]], revision: int) -> StoryRecord:
+def describe_story(
+    clusters: Sequence[tuple[TextNumber, Sequence[TextNode], ArticleNumber]], revision: int
+) -> StoryRecord:
     """The record of a story from (cluster, its texts, its representative)."""
     carriers = [c for _, nodes, _ in clusters for node in nodes for c in node.carriers]
     published = [c.published for c in carriers if c.dated]
@@ -175,7 +185,9 @@ def describe_story(clusters: Sequence[tuple[int, Sequence[TextNode], int]], revi
     )
 
 
-def assign(groups: Sequence[Sequence[int]], old: Mapping[int, int]) -> tuple[list[int], dict[int, int]]:
+def assign(
+    groups: Sequence[Sequence[Member]], old: Mapping[Member, Number]
+) -> tuple[list[Number | None], dict[Number, Number]]:
     """Give groups of texts (or clusters) their stable ids.
 
     Growth keeps the id; of several ids that meet in one group the oldest (smallest) stays and the others resolve
@@ -187,19 +199,19 @@ def assign(groups: Sequence[Sequence[int]], old: Mapping[int, int]) -> tuple[lis
         old: the id each member had, if any.
 
     Returns:
-        An id for every group, 0 where it needs a new one, and where each id that is no longer used went.
+        An id for every group, None where it needs a new one, and where each id that is no longer used went.
     """
-    shares: dict[int, Counter[int]] = {}
+    shares: dict[Number, Counter[int]] = {}
     for index, members in enumerate(groups):
         for member in members:
             if member in old:
                 shares.setdefault(old[member], Counter())[index] += 1
-    claims: dict[int, list[int]] = {}
-    went: dict[int, int] = {}
+    claims: dict[int, list[Number]] = {}
+    went: dict[Number, int] = {}
     for number, counted in shares.items():
         winner = max(counted, key=lambda index: (counted[index], -min(groups[index])))
         claims.setdefault(winner, []).append(number)
         went[number] = winner
-    ids = [min(claims.get(index, [0])) for index in range(len(groups))]
-    moved = {number: ids[index] for number, index in went.items() if ids[index] != number}
-    return ids, moved
+    kept = {index: min(numbers) for index, numbers in claims.items()}
+    moved = {number: kept[index] for number, index in went.items() if kept[index] != number}
+    return [kept.get(index) for index in range(len(groups))], moved

@@ -29,7 +29,7 @@ import msgspec
 import numpy as np
 
 from dedup.core import kernels
-from dedup.model import MatchKind
+from dedup.model import ArticleNumber, MatchKind, TextNumber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class Carrier(msgspec.Struct, frozen=True, gc=False):
     ``dated`` is False), ``agency`` the agency the outlet is or "", ``credits`` as ``credit_bits`` packs them.
     """
 
-    number: int
+    number: ArticleNumber
     source: int
     published: float
     dated: bool
@@ -58,7 +58,7 @@ class Carrier(msgspec.Struct, frozen=True, gc=False):
 class TextNode(msgspec.Struct, frozen=True, gc=False):
     """A text with its carriers, the first of which has the smallest id."""
 
-    text: int
+    text: TextNumber
     digest: bytes
     carriers: tuple[Carrier, ...]
 
@@ -69,14 +69,18 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
     ``min_coverage`` is the least share of a text covered, over both texts and over all words and unquoted words apart.
     """
 
-    a: int
-    b: int
+    a: TextNumber
+    b: TextNumber
     kind: MatchKind
     unquoted: int
     quoted: int
     a_containment: float
     b_containment: float
     min_coverage: float
+
+    def other_than(self, text: TextNumber) -> TextNumber:
+        """The other end."""
+        return self.b if self.a == text else self.a
 
 
 #: What an edge says, as fields of an array.
@@ -111,13 +115,13 @@ DEFAULT_SETTLING: Final = SettlingRules()
 class Settlement:
     """Clusters as ascending text numbers, pairs of cluster indexes that are linked, stories as cluster indexes."""
 
-    clusters: list[tuple[int, ...]] = field(default_factory=list)
+    clusters: list[tuple[TextNumber, ...]] = field(default_factory=list)
     linked: set[tuple[int, int]] = field(default_factory=set)
     stories: list[tuple[int, ...]] = field(default_factory=list)
 
 
 def linking(
-    nodes: Mapping[int, TextNode], edges: Edges, rules: SettlingRules = DEFAULT_SETTLING
+    nodes: Mapping[TextNumber, TextNode], edges: Edges, rules: SettlingRules = DEFAULT_SETTLING
 ) -> NDArray[np.bool_]:
     """Which edges can join clusters or link them in a story, (edges,); the others play no part in settling."""
     texts, a, b = _places(edges)
@@ -126,7 +130,7 @@ def linking(
 
 
 def settle(
-    nodes: Mapping[int, TextNode], edges: Edges, rules: SettlingRules = DEFAULT_SETTLING
+    nodes: Mapping[TextNumber, TextNode], edges: Edges, rules: SettlingRules = DEFAULT_SETTLING
 ) -> Settlement:
     """Settle one component or several: ``nodes`` by text number, each edge, :data:`EDGES`, once, ends in ``nodes``."""
     texts = np.array(sorted(nodes), np.int64)
@@ -240,7 +244,7 @@ class _Groups(msgspec.Struct):
         sizes = np.bincount(where)
         return cls(where, np.argsort(where, kind="stable"), np.cumsum(sizes) - sizes)
 
-    def members(self, names: NDArray[np.int64]) -> list[tuple[int, ...]]:
+    def members(self, names: NDArray[np.int64]) -> list[tuple[TextNumber, ...]]:
         """The names of each group's places, which are given ascending."""
         listed, starts = names[self.order].tolist(), self.starts.tolist()
         return [tuple(listed[i:j]) for i, j in zip(starts, [*starts[1:], len(listed)], strict=True)]

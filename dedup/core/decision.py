@@ -11,7 +11,7 @@ import numpy as np
 from dedup.core.text import QUOTED
 from dedup.core.verify import COPIED, SAID, coverage
 from dedup.core.verify_pair import Identified, VerifiedMatch
-from dedup.model import COPY_KINDS, Decision, DecisionKind, MatchKind
+from dedup.model import COPY_KINDS, ArticleNumber, Decision, DecisionKind, MatchKind, TextNumber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ class StoredText(Identified, Protocol):
         """The text."""
 
     @property
-    def cluster(self) -> int | None:
+    def cluster(self) -> TextNumber | None:
         """The number of its cluster."""
 
 
@@ -75,7 +75,7 @@ class EarlierMatch(msgspec.Struct, frozen=True, gc=False):
     """A match with an earlier text: the cluster that text stands in, and who of its carriers arrived first."""
 
     match: VerifiedMatch[StoredText]
-    cluster: int
+    cluster: TextNumber
     carriers: Sequence[Carrier]
 
     def is_of(self, source: int) -> bool:
@@ -83,12 +83,12 @@ class EarlierMatch(msgspec.Struct, frozen=True, gc=False):
         return any(carrier.source == source for carrier in self.carriers)
 
 
-def earliest(carriers: Sequence[Carrier], before: int) -> Carrier | None:
+def earliest(carriers: Sequence[Carrier], before: ArticleNumber) -> Carrier | None:
     """The first arrival among the carriers that arrived before ``before``."""
     return min((c for c in carriers if c.number < before), key=lambda c: c.number, default=None)
 
 
-def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list[Carrier]:
+def first_of_each(carriers: Sequence[Carrier], before: ArticleNumber, source: int) -> list[Carrier]:
     """The earliest arrival before ``before``, and the earliest of the article's own outlet if that is another."""
     if len(carriers) == 1:
         return list(carriers) if carriers[0].number < before else []
@@ -97,7 +97,9 @@ def first_of_each(carriers: Sequence[Carrier], before: int, source: int) -> list
     return list({c.number: c for c in (first, same_source) if c is not None}.values())
 
 
-def decide(source: int, earlier: Sequence[EarlierArticle], counts: WordCounts) -> tuple[Decision, int]:
+def decide(
+    source: int, earlier: Sequence[EarlierArticle], counts: WordCounts
+) -> tuple[Decision, ArticleNumber]:
     """The decision and the number of the article it copies (0: none).
 
     Args:
@@ -129,7 +131,7 @@ def decide(source: int, earlier: Sequence[EarlierArticle], counts: WordCounts) -
     if quotes:
         most = max(quotes, key=lambda e: (e.containment, -e.carrier.number))
         return _decision(DecisionKind.QUOTES_ONLY, most.containment, counts), most.carrier.number
-    return _decision(DecisionKind.NEW, 0.0, counts), 0
+    return _decision(DecisionKind.NEW, 0.0, counts), ArticleNumber(0)
 
 
 def _decision(kind: DecisionKind, covered: float, counts: WordCounts) -> Decision:
@@ -145,7 +147,10 @@ def _decision(kind: DecisionKind, covered: float, counts: WordCounts) -> Decisio
 
 
 def earlier_matches(
-    found: Sequence[VerifiedMatch[StoredText]], states: Mapping[int, StoredText], before: int, source: int
+    found: Sequence[VerifiedMatch[StoredText]],
+    states: Mapping[TextNumber, StoredText],
+    before: ArticleNumber,
+    source: int,
 ) -> list[EarlierMatch]:
     """The matches with texts that arrived before article number ``before``, of which ``states`` has all carriers."""
     met = []
@@ -196,7 +201,7 @@ def habits(marks: NDArray[np.uint8], source: int, met: Sequence[EarlierMatch]) -
     ``marks`` are those of :func:`~dedup.core.verify.coverage`, a row for each that was met. None where there are no
     words.
     """
-    pages: dict[int, list[int]] = defaultdict(list)
+    pages: dict[TextNumber, list[int]] = defaultdict(list)
     for row, m in enumerate(met):
         if m.match.evidence.min_coverage < SAME_PAGE and m.is_of(source):
             pages[m.cluster].append(row)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dedup.model import ArticleNumber, TextNumber
 from dedup.store.packing import Stored, TextCommit
-from dedup.store.records import decode_head, pack_number
+from dedup.store.records import RawDecision, decode_head, pack_number
 
 if TYPE_CHECKING:
     from dedup.core.prepare import Prepared
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from dedup.model import Article, Decision
     from dedup.store.records import TextState
 
-_NOTHING = (0, 0, 0.0, 0, 0, 0, 0)
+_NOTHING: RawDecision = (0, ArticleNumber(0), 0.0, 0, 0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Item:
     carrier: bytes
     decided: bool = False
     decision: Decision | None = None
-    raw_decision: tuple[int, int, float, int, int, int, int] = _NOTHING
+    raw_decision: RawDecision = _NOTHING
     arrival: float = 0.0
     matched: QueryResult | None = None
     late: bool = False  # its writer died between the two scripts
@@ -42,8 +43,8 @@ class Batch:
     """Articles recorded together."""
 
     items: list[Item]
-    matched: dict[int, QueryResult] = field(default_factory=dict)
-    states: dict[int, TextState] = field(default_factory=dict)
+    matched: dict[TextNumber, QueryResult] = field(default_factory=dict)
+    states: dict[TextNumber, TextState] = field(default_factory=dict)
 
 
 def commit_of(stored: Stored, matched: QueryResult) -> TextCommit:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from dedup.core.provenance import agencies_of
 from dedup.live.listing import verified_pairs
-from dedup.model import ExportedArticle, Match
+from dedup.model import ArticleNumber, ExportedArticle, Match, TextNumber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ async def export(reader: CollectionReader) -> AsyncIterator[ExportedArticle | Ma
     """Read everything once; what is ingested meanwhile may or may not be in it."""
     index = reader.index
     last = await index.highest_number()
-    order: list[tuple[bytes, int]] = []
+    order: list[tuple[bytes, ArticleNumber]] = []
     for start in range(1, last + 1, _CHUNK):
-        found = await index.records(range(start, min(start + _CHUNK, last + 1)))
+        found = await index.records(map(ArticleNumber, range(start, min(start + _CHUNK, last + 1))))
         order += [(r.id.encode(), n) for n, r in found.items() if not r.tombstone]
     order.sort()
-    texts: set[int] = set()
+    texts: set[TextNumber] = set()
     for start in range(0, len(order), _CHUNK):
         numbers = [n for _, n in order[start : start + _CHUNK]]
         records = await index.records(numbers)
@@ -42,7 +42,7 @@ async def export(reader: CollectionReader) -> AsyncIterator[ExportedArticle | Ma
                 agencies=agencies_of([record.credits]),
             )
     del order
-    pairs: list[tuple[bytes, bytes, int, int]] = []
+    pairs: list[tuple[bytes, bytes, TextNumber, TextNumber]] = []
     numbered = sorted(texts)
     for start in range(0, len(numbered), _CHUNK):
         edges = await index.edges(numbered[start : start + _CHUNK])

@@ -28,7 +28,16 @@ from dedup.core.verify_pair import rank
 from dedup.live.arrivals import of_record, prepare_batch
 from dedup.live.batch import Batch, Item, commit_of, item_of
 from dedup.live.matching import Query, ready_text
-from dedup.model import COPY_KINDS, Article, ClusterChange, Decision, IngestResult, MatchKind, Outcome
+from dedup.model import (
+    COPY_KINDS,
+    Article,
+    ClusterChange,
+    Decision,
+    IngestResult,
+    MatchKind,
+    Outcome,
+    TextNumber,
+)
 from dedup.observability import ARTICLES, stage
 from dedup.store.packing import Stored, TextCommit, posting_bytes
 from dedup.store.records import (
@@ -48,7 +57,7 @@ if TYPE_CHECKING:
     from dedup.live.reading import CollectionReader
     from dedup.live.sequence_slot import SequenceSlot
     from dedup.live.settling import Settler
-    from dedup.model import Cluster, Match
+    from dedup.model import ArticleNumber, Cluster, Match
     from dedup.store.records import TextState
 
 _OUTCOMES = {
@@ -82,7 +91,7 @@ class Ingest:
         self._pool = pool
         self._max_matches = max_matches
         self._settle_seconds = settle_seconds
-        self._on_the_way: Counter[int] = Counter()
+        self._on_the_way: Counter[ArticleNumber] = Counter()
         self.running = 0  # batches under way
 
     async def ingest(
@@ -122,7 +131,7 @@ class Ingest:
             ARTICLES.labels(outcome.name.lower()).inc(count)
         return answers
 
-    async def finish(self, recorded: list[int]) -> bool:
+    async def finish(self, recorded: list[ArticleNumber]) -> bool:
         """Decide and commit articles whose writer died between the two steps; whether there were any.
 
         Those that are still on their way here, as in a hot story on a busy machine, have not been given up.
@@ -152,7 +161,7 @@ class Ingest:
                 head=b"",
                 new_text=True,
                 revision=state.revision,
-                previous=0,
+                previous=TextNumber(0),
                 lists=lists,
                 edges=[],
                 sequence=sequence,
@@ -259,17 +268,17 @@ class Ingest:
         if refused or invalidated:
             self._queued.set()
 
-    def _keep(self, batch: Batch, commits: Sequence[TextCommit], refused: set[int]) -> None:
+    def _keep(self, batch: Batch, commits: Sequence[TextCommit], refused: set[TextNumber]) -> None:
         """Keep the texts that came, as the store has them now: storing boilerplate moved the revision on."""
         for c in commits:
             if c.text not in refused:
                 moved = 1 if c.boilerplate else 0
                 self._matcher.keep(c.text, c.revision + moved, batch.matched[c.text].text)
 
-    async def _decide_all(self, batch: Batch) -> list[tuple[int, bytes]]:
+    async def _decide_all(self, batch: Batch) -> list[tuple[ArticleNumber, bytes]]:
         """The decisions to store, by article number; empty for articles that only cease to be pending."""
         decisions = []
-        first: dict[int, Item] = {}
+        first: dict[ArticleNumber, Item] = {}
         with stage("decide"):
             for item in batch.items:
                 if self._undecided(item) and item.stored.number in first:
@@ -365,7 +374,7 @@ class Ingest:
         return [await self._answer(batch, item, by_text, changes or []) for item in batch.items]
 
     async def _answer(
-        self, batch: Batch, item: Item, views: dict[int, Cluster], changes: list[ClusterChange]
+        self, batch: Batch, item: Item, views: dict[TextNumber, Cluster], changes: list[ClusterChange]
     ) -> IngestResult:
         stored, article = item.stored, item.article
         outcome = _OUTCOMES[stored.outcome]

@@ -9,7 +9,7 @@ from dedup.core.prepare import prepare
 from dedup.core.verify_pair import verify_pair
 from dedup.errors import InvalidArgument, Reason
 from dedup.live.matching import ready_text
-from dedup.model import Cluster, Match, MatchKind, Page, StoredArticle, Story
+from dedup.model import ArticleNumber, Cluster, Match, MatchKind, Page, StoredArticle, Story, TextNumber
 
 if TYPE_CHECKING:
     from dedup.live.reading import CollectionReader
@@ -50,7 +50,7 @@ class Listing:
         found: list[ArticleRecord] = []
         while after < last and len(found) < page_size:
             step = min(_SCAN, last - after, max(64, page_size))
-            records = await self._index.records(range(after + 1, after + step + 1))
+            records = await self._index.records(map(ArticleNumber, range(after + 1, after + step + 1)))
             for number in sorted(records):
                 if not records[number].tombstone:
                     found.append(records[number])
@@ -76,7 +76,7 @@ class Listing:
     async def clusters(self, min_size: int, page_size: int, page_token: str) -> Page[Cluster]:
         """Clusters by number."""
         after = _position(page_token)
-        found: list[tuple[int, ClusterRecord]] = []
+        found: list[tuple[TextNumber, ClusterRecord]] = []
         while len(found) < page_size:
             numbers = await self._index.summaries.cluster_numbers(after, _SCAN)
             records = await self._index.summaries.clusters(numbers)
@@ -140,13 +140,13 @@ class Listing:
             if len(found) == page_size:
                 return Page(tuple(found), f"{after[0]}:{after[1]}")
 
-    async def _pairs(self, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+    async def _pairs(self, after: tuple[int, int], limit: int) -> list[tuple[TextNumber, TextNumber]]:
         """The next pairs of texts that share an edge, the smaller number first."""
-        found: list[tuple[int, int]] = []
+        found: list[tuple[TextNumber, TextNumber]] = []
         last = await self._index.highest_text()
         start, step = max(1, after[0]), 32
         while start <= last and len(found) < limit:
-            texts = range(start, min(start + step, last + 1))
+            texts = map(TextNumber, range(start, min(start + step, last + 1)))
             edges = await self._index.edges(texts)
             found += sorted(
                 (t, e.b)
@@ -158,7 +158,7 @@ class Listing:
         return found[:limit]
 
 
-async def verified_pairs(reader: CollectionReader, pairs: list[tuple[int, int]]) -> list[Match]:
+async def verified_pairs(reader: CollectionReader, pairs: list[tuple[TextNumber, TextNumber]]) -> list[Match]:
     """Matches of pairs of texts, measured anew, the article with the smaller id first."""
     if not pairs:
         return []

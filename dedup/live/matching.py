@@ -16,6 +16,7 @@ from dedup.core.sketch import Sketch, SketchParameters, sketch
 from dedup.core.text import Tokens
 from dedup.core.verify import ComparableText, comparable
 from dedup.core.verify_pair import VerifiedMatch, verify_each
+from dedup.model import ArticleNumber, TextNumber
 from dedup.observability import CANDIDATES, MATCHES, stage
 from dedup.store.packing import posting_bytes
 
@@ -38,7 +39,7 @@ _opened: Final = itertools.count()
 class Query(msgspec.Struct, frozen=True, gc=False):
     """A text that looks for matches: stored under ``text``, or 0; ``id`` orders it against the others."""
 
-    text: int
+    text: TextNumber
     id: str
     source: int
     published: float
@@ -59,7 +60,7 @@ class QueryResult(msgspec.Struct, frozen=True, gc=False):
     changed: list[tuple[int, int]]
     near: Neighbors
 
-    def edges(self) -> list[tuple[int, int, Edge]]:
+    def edges(self) -> list[tuple[TextNumber, int, Edge]]:
         """The edges to store: other text, its revision, edge."""
         out = []
         for v in self.found:
@@ -89,7 +90,7 @@ class TextCache:
         self._limit = limit
         self._held: OrderedDict[tuple[str, int, int], ComparableText] = OrderedDict()
 
-    def get(self, collection: str, text: int, revision: int) -> ComparableText | None:
+    def get(self, collection: str, text: TextNumber, revision: int) -> ComparableText | None:
         """The text, or None."""
         key = (collection, text, revision)
         found = self._held.get(key)
@@ -97,7 +98,7 @@ class TextCache:
             self._held.move_to_end(key)
         return found
 
-    def put(self, collection: str, text: int, revision: int, ready: ComparableText) -> None:
+    def put(self, collection: str, text: TextNumber, revision: int, ready: ComparableText) -> None:
         """Keep a text, dropping the least recently used beyond the limit."""
         self._held[collection, text, revision] = ready
         while len(self._held) > self._limit:
@@ -187,7 +188,9 @@ class Matcher:
         MATCHES.inc(sum(len(m.found) for m in matched))
         return matched
 
-    async def eligible(self, queries: Sequence[Query], others: Sequence[set[int]]) -> list[set[int]]:
+    async def eligible(
+        self, queries: Sequence[Query], others: Sequence[set[TextNumber]]
+    ) -> list[set[TextNumber]]:
         """Which of some ``others`` each text may be compared with, without comparing them."""
         if not queries:
             return []
@@ -216,7 +219,7 @@ class Matcher:
         scans: Sequence[PostingScan],
         chosen: Sequence[Sequence[TextState]],
         near: Neighbors,
-        texts: dict[int, ComparableText],
+        texts: dict[TextNumber, ComparableText],
     ) -> list[QueryResult]:
         packed = [pack_boilerplate(s.boilerplate) for s in scans]
         query_texts = [
@@ -250,14 +253,14 @@ class Matcher:
         a: Query,
         query_text: ComparableText,
         states: Sequence[TextState],
-        texts: dict[int, ComparableText],
+        texts: dict[TextNumber, ComparableText],
     ) -> list[VerifiedMatch[TextState]]:
         known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
         return verify_each(a.id, query_text, known, self.parameters.rules)
 
-    async def _load(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
-        ready: dict[int, ComparableText] = {}
-        missing: dict[int, TextState] = {}
+    async def _load(self, states: Iterable[TextState]) -> dict[TextNumber, ComparableText]:
+        ready: dict[TextNumber, ComparableText] = {}
+        missing: dict[ArticleNumber, TextState] = {}
         for state in states:
             held = self._cache.get(self._cached_as, state.node.text, state.revision)
             if held is not None:
@@ -275,7 +278,7 @@ class Matcher:
         return ready
 
     def _tokenize(
-        self, found: dict[int, ArticleRecord], missing: dict[int, TextState]
+        self, found: dict[ArticleNumber, ArticleRecord], missing: dict[ArticleNumber, TextState]
     ) -> list[tuple[TextState, ComparableText]]:
         out = []
         with stage("tokenize_stored"):
@@ -289,7 +292,7 @@ class Matcher:
                 )
         return out
 
-    async def texts(self, states: Iterable[TextState]) -> dict[int, ComparableText]:
+    async def texts(self, states: Iterable[TextState]) -> dict[TextNumber, ComparableText]:
         """Texts ready to be verified, by number."""
         return await self._load(states)
 
@@ -302,16 +305,16 @@ class Matcher:
         tokens = record.tokens()
         return ready_text(tokens, record.digest, b"", None, self.parameters)
 
-    def keep(self, text: int, revision: int, ready: ComparableText) -> None:
+    def keep(self, text: TextNumber, revision: int, ready: ComparableText) -> None:
         """Remember a text that was just made ready."""
         self._cache.put(self._cached_as, text, revision, as_stored(ready))
 
-    async def invalidated_by(self, matched: QueryResult) -> set[int]:
+    async def invalidated_by(self, matched: QueryResult) -> set[TextNumber]:
         """Texts whose boilerplate may have changed with the coming of this one."""
         return await self.members_of_sources(matched.query.sketch, matched.changed, matched.query.text)
 
     @staticmethod
-    def surrounded_by(matched: QueryResult) -> set[int]:
+    def surrounded_by(matched: QueryResult) -> set[TextNumber]:
         """Texts whose boilerplate may have changed with the coming of this one, whose writer died before it said so.
 
         What it changed then cannot be told now: others came in between, and the landmarks it pushed out are known no
@@ -320,8 +323,8 @@ class Matcher:
         return set(texts_in(matched.query.lists).tolist())
 
     async def members_of_sources(
-        self, made: Sketch, changed: Sequence[tuple[int, int]], text: int
-    ) -> set[int]:
+        self, made: Sketch, changed: Sequence[tuple[int, int]], text: TextNumber
+    ) -> set[TextNumber]:
         """All texts of the (posting, source, or 0 for every source) pairs given, without ``text``."""
         by_posting: dict[int, set[int]] = {}
         for index, source in changed:
@@ -330,7 +333,7 @@ class Matcher:
             index: await self.index.members(posting_bytes(made.postings[index : index + 1]))
             for index in by_posting
         }
-        invalidated: set[int] = set()
+        invalidated: set[TextNumber] = set()
         some = [m for index, m in members.items() if EVERY_SOURCE not in by_posting[index]]
         placed = await self.index.placements(np.unique(np.concatenate(some))) if some else None
         for index, sources in by_posting.items():

@@ -18,7 +18,7 @@ from dedup.core.clustering import Carrier, TextNode
 from dedup.core.probability import EXACT
 from dedup.core.verify_pair import best_first, rank, to_match, verify_each, verify_pair
 from dedup.errors import NotFound, Reason
-from dedup.model import Cluster, Match, MatchKind, Origin, StoredArticle, Story
+from dedup.model import ArticleNumber, Cluster, Match, MatchKind, Origin, StoredArticle, Story, TextNumber
 from dedup.store.records import decode_decision
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ MAX_CARRIERS: Final = 100
 class Placement(msgspec.Struct, frozen=True, gc=False):
     """Where texts stand now: cluster number and record by text; a missing record means a cluster of its own."""
 
-    states: dict[int, TextState]
-    records: dict[int, ClusterRecord]
-    moved: dict[int, int]
+    states: dict[TextNumber, TextState]
+    records: dict[TextNumber, ClusterRecord]
+    moved: dict[TextNumber, TextNumber]
 
-    def cluster(self, text: int) -> tuple[int, ClusterRecord | None]:
+    def cluster(self, text: TextNumber) -> tuple[TextNumber, ClusterRecord | None]:
         """Number and record of the cluster of a text."""
         state = self.states.get(text)
         number = state.cluster if state is not None and state.cluster else text
@@ -62,17 +62,17 @@ class CollectionReader:
         self.parameters = parameters
         self.index = index
         self.matcher = matcher
-        self._names: OrderedDict[int, str] = OrderedDict()
+        self._names: OrderedDict[ArticleNumber, str] = OrderedDict()
 
     # -- names -----------------------------------------------------------------------------------------
 
-    def remember(self, names: Mapping[int, str]) -> None:
+    def remember(self, names: Mapping[ArticleNumber, str]) -> None:
         """Remember ids by article number; a number keeps its id for life."""
         self._names.update(names)
         while len(self._names) > _NAMES_KEPT:
             self._names.popitem(last=False)
 
-    async def names(self, numbers: Iterable[int]) -> dict[int, str]:
+    async def names(self, numbers: Iterable[ArticleNumber]) -> dict[ArticleNumber, str]:
         """Ids by article number, of deleted articles too; a number keeps its id for life."""
         wanted = set(numbers) - {0}
         known = {n: self._names[n] for n in wanted if n in self._names}
@@ -98,7 +98,7 @@ class CollectionReader:
 
     # -- clusters --------------------------------------------------------------------------------------
 
-    async def placement(self, texts: Iterable[int]) -> Placement:
+    async def placement(self, texts: Iterable[TextNumber]) -> Placement:
         """Where texts stand now."""
         states = await self.index.texts(sorted(set(texts) - {0}), carriers=True)
         numbers = {s.cluster for s in states.values() if s.cluster}
@@ -115,8 +115,8 @@ class CollectionReader:
 
     async def clusters(
         self,
-        wanted: Sequence[tuple[int, ClusterRecord | None]],
-        known: Mapping[int, TextState] | None = None,
+        wanted: Sequence[tuple[TextNumber, ClusterRecord | None]],
+        known: Mapping[TextNumber, TextState] | None = None,
         *,
         settled: bool = True,
     ) -> list[Cluster]:
@@ -124,12 +124,12 @@ class CollectionReader:
         built = []
         for number, record in wanted:
             built.append((number, record or await self._alone(number, (known or {}).get(number))))
-        numbers: set[int] = set()
-        outlets: set[int] = set()
+        numbers: set[ArticleNumber] = set()
+        outlets: set[ArticleNumber] = set()
         for _, record in built:
             numbers |= {record.representative, record.earliest}
             if record.origin[0].startswith("#"):
-                outlets.add(int(record.origin[0][1:]))
+                outlets.add(ArticleNumber(int(record.origin[0][1:])))
         names = await self.names(numbers)
         sources = await self._sources(outlets)
         dirty = set() if settled else {number for number, _ in built}
@@ -139,7 +139,11 @@ class CollectionReader:
 
     @staticmethod
     def _cluster(
-        number: int, record: ClusterRecord, names: dict[int, str], sources: dict[int, str], settled: bool
+        number: TextNumber,
+        record: ClusterRecord,
+        names: dict[ArticleNumber, str],
+        sources: dict[ArticleNumber, str],
+        settled: bool,
     ) -> Cluster:
         name, confidence, reason = record.origin
         return Cluster(
@@ -154,12 +158,14 @@ class CollectionReader:
             story=f"s{record.story}" if record.story else None,
             linked=tuple(f"c{n}" for n in record.linked),
             origin=Origin(
-                sources.get(int(name[1:]), "") if name.startswith("#") else name, confidence, reason
+                sources.get(ArticleNumber(int(name[1:])), "") if name.startswith("#") else name,
+                confidence,
+                reason,
             ),
             agencies=tuple(record.agencies),
         )
 
-    async def _alone(self, text: int, state: TextState | None) -> ClusterRecord:
+    async def _alone(self, text: TextNumber, state: TextState | None) -> ClusterRecord:
         state = state or (await self.index.texts([text], carriers=True)).get(text)
         if state is None or state.dead:
             raise self.no_cluster(f"c{text}")
@@ -169,7 +175,7 @@ class CollectionReader:
         names = await self.names(c.number for c in tied) if len(tied) > 1 else {}
         return describe([state.node], 1, 0, (), names)
 
-    async def _sources(self, numbers: Iterable[int]) -> dict[int, str]:
+    async def _sources(self, numbers: Iterable[ArticleNumber]) -> dict[ArticleNumber, str]:
         found = await self.index.records(sorted(numbers)) if numbers else {}
         return {n: r.article.source or r.id for n, r in found.items() if r.article is not None}
 
@@ -178,13 +184,14 @@ class CollectionReader:
         message = f"collection {self.name!r} has no cluster {cluster_id!r}"
         return NotFound(message, Reason.CLUSTER_NOT_FOUND, collection=self.name, cluster=cluster_id)
 
-    async def find_cluster(self, cluster_id: str) -> tuple[int, ClusterRecord | None]:
+    async def find_cluster(self, cluster_id: str) -> tuple[TextNumber, ClusterRecord | None]:
         """A cluster by id; an id that was merged away resolves to where it went.
 
         Raises:
             NotFound: there never was such a cluster, or all its articles were removed.
         """
-        number = _number(cluster_id, "c")
+        digits = _number(cluster_id, "c")
+        number = None if digits is None else TextNumber(digits)
         for _ in range(64):
             if number is None:
                 break
@@ -288,20 +295,20 @@ class CollectionReader:
 
     # -- matches ---------------------------------------------------------------------------------------
 
-    async def others(self, text: int) -> list[int]:
+    async def others(self, text: TextNumber) -> list[TextNumber]:
         """The texts that a text matches, best first by what is stored of the matches."""
         edges = (await self.index.edges([text])).get(text, [])
         return await self.in_order(text, edges)
 
-    async def in_order(self, text: int, edges: Sequence[Edge]) -> list[int]:
+    async def in_order(self, text: TextNumber, edges: Sequence[Edge]) -> list[TextNumber]:
         """The other ends of edges of a text, best first; ids are read where they decide."""
-        met = {e.a + e.b - text: _edge_rank(e) for e in edges}
+        met = {e.other_than(text): _edge_rank(e) for e in edges}
         count = Counter(met.values())
         states = await self.index.texts(sorted(t for t, key in met.items() if count[key] > 1))
         return sorted(met, key=lambda t: (met[t], states[t].id.encode() if t in states else b"", t))
 
     async def matches(
-        self, query_text: ComparableText, text: int, article: tuple[int, str], limit: int
+        self, query_text: ComparableText, text: TextNumber, article: tuple[ArticleNumber, str], limit: int
     ) -> tuple[list[Match], int]:
         """Matches of an article with text ``text`` (0: none), best first, at most ``limit``, and how many there are.
 
@@ -323,7 +330,7 @@ class CollectionReader:
         return out[:limit], total
 
     async def measured(
-        self, query_text: ComparableText, name: str, others: Sequence[int], *, as_given: bool = False
+        self, query_text: ComparableText, name: str, others: Sequence[TextNumber], *, as_given: bool = False
     ) -> list[Match]:
         """Matches of an article with texts, best first, or ``as_given``; what no longer matches is left out."""
         states = await self.index.texts(others, carriers=True)
@@ -388,7 +395,7 @@ def _edge_rank(edge: Edge) -> tuple[int, float, int, bytes]:
     return best_first(edge.kind, (edge.a_containment, edge.b_containment), shared, edge.quoted, "")
 
 
-def _stands_alone(state: TextState | None, number: int) -> bool:
+def _stands_alone(state: TextState | None, number: ArticleNumber) -> bool:
     return state is not None and len(state.node.carriers) == 1 and state.node.carriers[0].number == number
 
 

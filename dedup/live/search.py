@@ -34,7 +34,16 @@ from dedup.core.verify_pair import VerifiedMatch, to_match, verify_pair
 from dedup.errors import DedupError, InvalidArgument
 from dedup.live.arrivals import of_record
 from dedup.live.matching import Query, ready_text
-from dedup.model import Article, CollectionParameters, Comparison, Decision, FindResult, MatchKind
+from dedup.model import (
+    Article,
+    ArticleNumber,
+    CollectionParameters,
+    Comparison,
+    Decision,
+    FindResult,
+    MatchKind,
+    TextNumber,
+)
 from dedup.store.packing import posting_bytes
 from dedup.store.records import source_hash
 
@@ -49,7 +58,9 @@ if TYPE_CHECKING:
     from dedup.store.records import TextState
 
 #: Number of the article that is asked about: above all that are stored, and one more article of its outlet.
-_UNSTORED: Final = 2**32 - 1
+_UNSTORED: Final = ArticleNumber(2**32 - 1)
+#: Number of its text.
+_UNSTORED_TEXT: Final = TextNumber(2**32 - 1)
 _DAY: Final = 86400.0
 
 
@@ -98,9 +109,11 @@ class Search:
         text = await self._reader.index.text_of_digest(ready.digest)
         if text:
             return await self._find_equal(ready, text, limit)
-        _, lists = await self._reader.index.lookup(_UNSTORED, ready.digest, posting_bytes(sketch.postings))
+        _, lists = await self._reader.index.lookup(
+            _UNSTORED_TEXT, ready.digest, posting_bytes(sketch.postings)
+        )
         query = Query(
-            text=_UNSTORED,
+            text=_UNSTORED_TEXT,
             id=article.id,
             source=source_hash(article),
             published=article.published if article.published is not None else time.time(),
@@ -137,13 +150,17 @@ class Search:
         alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
         return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
 
-    async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
+    async def _find_equal(self, ready: Prepared, text: TextNumber, limit: int) -> FindResult:
         state = (await self._reader.index.texts([text], carriers=True)).get(text)
         boilerplate = state.boilerplate if state is not None else b""
         query_text = ready_text(
             ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters
         )
-        number = (await self._reader.index.numbers([ready.article.id]))[0] if ready.article.id else 0
+        number = (
+            (await self._reader.index.numbers([ready.article.id]))[0]
+            if ready.article.id
+            else ArticleNumber(0)
+        )
         matches, total = await self._reader.matches(query_text, text, (number, ready.article.id), limit)
         earlier: list[EarlierArticle] = []
         share, counts = 0.0, WordCounts(new=ready.words)
@@ -230,7 +247,7 @@ def _own(ready: Prepared, parameters: CollectionParameters) -> ComparableText:
 def _verify_same_event(
     ready: Prepared,
     states: Sequence[TextState],
-    texts: dict[int, ComparableText],
+    texts: dict[TextNumber, ComparableText],
     parameters: CollectionParameters,
 ) -> tuple[list[VerifiedMatch[TextState]], dict[str, float]]:
     """Texts that tell of the same event as an article, and how similar they are, by id; called in a worker thread."""

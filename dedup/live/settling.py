@@ -18,6 +18,7 @@ import numpy as np
 
 from dedup.core.cluster_summary import (
     ClusterRecord,
+    Number,
     StoryRecord,
     assign,
     describe,
@@ -27,12 +28,12 @@ from dedup.core.cluster_summary import (
 from dedup.core.clustering import EDGES, Settlement, SettlingRules, linking, settle
 from dedup.errors import StoreUnavailable
 from dedup.live.worker import Worker
-from dedup.model import ClusterChange
+from dedup.model import ArticleNumber, ClusterChange, TextNumber
 from dedup.observability import stage
 from dedup.store.summaries import Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from dedup.core.clustering import Edges, TextNode
     from dedup.store.records import TextState
@@ -56,11 +57,11 @@ REST: Final = 20e-6
 class Component:
     """What one pass works on."""
 
-    states: dict[int, TextState] = field(default_factory=dict)
+    states: dict[TextNumber, TextState] = field(default_factory=dict)
     edges: Edges = field(default_factory=lambda: np.empty(0, EDGES))
-    clusters: dict[int, ClusterRecord] = field(default_factory=dict)
+    clusters: dict[TextNumber, ClusterRecord] = field(default_factory=dict)
     stories: dict[int, StoryRecord] = field(default_factory=dict)
-    gone: set[int] = field(default_factory=set)
+    gone: set[TextNumber] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Changes(Settled):
 class Waiter:
     """Somebody who waits until none of ``texts`` is dirty; ``events`` collects ids of clusters that changed."""
 
-    texts: set[int]
+    texts: set[TextNumber]
     events: list[ClusterChange]
     future: asyncio.Future[list[ClusterChange]]
 
@@ -105,7 +106,7 @@ class Settler:
         """Something became dirty."""
         self._loop.wake()
 
-    async def settled(self, texts: Iterable[int], seconds: float) -> list[ClusterChange] | None:
+    async def settled(self, texts: Iterable[TextNumber], seconds: float) -> list[ClusterChange] | None:
         """Wait until none of ``texts`` is dirty; cluster ids that changed meanwhile, or None after ``seconds``."""
         waiter = Waiter(set(texts), [], asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
@@ -149,11 +150,11 @@ class Settler:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    async def _gather(self, seeds: list[int]) -> Component:
+    async def _gather(self, seeds: list[TextNumber]) -> Component:
         found = Component()
         frontier = set(seeds)
         parts = [found.edges]
-        known: dict[int, TextState] = {}  # read in this pass: who changes meanwhile is dirty again
+        known: dict[TextNumber, TextState] = {}  # read in this pass: who changes meanwhile is dirty again
         while frontier:
             known |= await self._index.texts(sorted(frontier - known.keys()), carriers=True)
             states = {t: known[t] for t in sorted(frontier) if t in known and not known[t].dead}
@@ -175,9 +176,9 @@ class Settler:
         found.edges = _between(found.states, np.concatenate(parts))
         return found
 
-    async def _beside(self, found: Component, states: Iterable[TextState]) -> set[int]:
+    async def _beside(self, found: Component, states: Iterable[TextState]) -> set[TextNumber]:
         """Read the clusters and stories of texts that were not met before; all texts in them."""
-        beside: set[int] = set()
+        beside: set[TextNumber] = set()
         wanted = {s.cluster for s in states if s.cluster} - found.clusters.keys()
         stories: set[int] = set()
         while wanted:
@@ -204,15 +205,15 @@ class Settler:
             settlement = settle(nodes, component.edges, self._rules)
         changes = Changes()
         old = {t: s.cluster or t for t, s in component.states.items()}
-        ids, moved = assign(settlement.clusters, old)
-        ids = await _numbered(ids, self._summaries.new_clusters)
+        kept, moved = assign(settlement.clusters, old)
+        ids = await _numbered(kept, self._summaries.new_clusters)
         stories = await self._stories(component, settlement, changes)
-        linked: dict[int, set[int]] = {}
+        linked: dict[int, set[TextNumber]] = {}
         for x, y in settlement.linked:
             linked.setdefault(x, set()).add(ids[y])
             linked.setdefault(y, set()).add(ids[x])
         names = await self._names_of_ties(settlement, nodes)
-        made: dict[int, ClusterRecord] = {}
+        made: dict[TextNumber, ClusterRecord] = {}
         for index, members in enumerate(settlement.clusters):
             group = [nodes[t] for t in members]
             before = component.clusters.get(ids[index])
@@ -234,8 +235,10 @@ class Settler:
         await self._write_stories(component, settlement, stories, ids, made, nodes, changes)
         return changes
 
-    async def _names_of_ties(self, settlement: Settlement, nodes: dict[int, TextNode]) -> dict[int, str]:
-        tied: set[int] = set()
+    async def _names_of_ties(
+        self, settlement: Settlement, nodes: dict[TextNumber, TextNode]
+    ) -> dict[ArticleNumber, str]:
+        tied: set[ArticleNumber] = set()
         for members in settlement.clusters:
             choice = representative([nodes[t] for t in members])
             if len(choice.candidates) > 1:
@@ -245,15 +248,15 @@ class Settler:
     def _retire(
         self,
         component: Component,
-        used: set[int],
-        moved: dict[int, int],
-        old: dict[int, int],
-        members: dict[int, tuple[int, ...]],
+        used: set[TextNumber],
+        moved: dict[TextNumber, TextNumber],
+        old: dict[TextNumber, TextNumber],
+        members: dict[TextNumber, tuple[TextNumber, ...]],
         changes: Changes,
     ) -> None:
         """Ids no longer used: those that merged resolve to where they went, those without texts end."""
         where = {text: number for number, texts in members.items() for text in texts}
-        by_old: dict[int, set[int]] = {}
+        by_old: dict[TextNumber, set[TextNumber]] = {}
         for text, number in old.items():
             by_old.setdefault(number, set()).add(where[text])
         for number in sorted(by_old):
@@ -289,8 +292,8 @@ class Settler:
             sorted(text for index in story for text in settlement.clusters[index])
             for story in settlement.stories
         ]
-        ids, moved = assign(groups, old)
-        ids = await _numbered(ids, self._summaries.new_stories)
+        kept, moved = assign(groups, old)
+        ids = await _numbered(kept, self._summaries.new_stories)
         for number, record_ in component.stories.items():
             if number in moved:
                 record_.merged_into = moved[number]
@@ -306,9 +309,9 @@ class Settler:
         component: Component,
         settlement: Settlement,
         stories: dict[int, int],
-        ids: list[int],
-        made: dict[int, ClusterRecord],
-        nodes: dict[int, TextNode],
+        ids: list[TextNumber],
+        made: dict[TextNumber, ClusterRecord],
+        nodes: dict[TextNumber, TextNode],
         changes: Changes,
     ) -> None:
         for story in settlement.stories:
@@ -325,16 +328,16 @@ class Settler:
                 changes.stories.append((number, record))
 
 
-async def _numbered(ids: list[int], new: Callable[[int], Awaitable[range]]) -> list[int]:
-    """Fresh numbers in place of zeros."""
-    fresh = ids.count(0)
-    if not fresh:
-        return ids
-    numbers = iter(await new(fresh))
-    return [number or next(numbers) for number in ids]
+async def _numbered(
+    ids: Sequence[Number | None], new: Callable[[int], Awaitable[Sequence[Number]]]
+) -> list[Number]:
+    """Fresh numbers where there is none."""
+    wanted = sum(number is None for number in ids)
+    fresh = iter(await new(wanted) if wanted else ())
+    return [next(fresh) if number is None else number for number in ids]
 
 
-def _between(texts: Iterable[int], edges: Edges) -> Edges:
+def _between(texts: Iterable[TextNumber], edges: Edges) -> Edges:
     """The edges both ends of which are among ``texts``."""
     wanted = np.fromiter(texts, np.uint32)
     kept: Edges = edges[np.isin(edges["a"], wanted) & np.isin(edges["b"], wanted)]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from dedup.core.candidates import Neighbors
     from dedup.live.matching import Matcher
-    from dedup.model import CollectionParameters
+    from dedup.model import ArticleNumber, CollectionParameters, TextNumber
     from dedup.store.records import ArticleRecord, TextState
     from dedup.store.redis_index import RedisIndex
 
@@ -72,7 +72,7 @@ class Sweeper:
         parameters: CollectionParameters,
         matcher: Matcher,
         recovery_seconds: float,
-        finish: Callable[[list[int]], Awaitable[bool]],
+        finish: Callable[[list[ArticleNumber]], Awaitable[bool]],
         wake_settler: Callable[[], None],
         busy: Callable[[], bool],
         queued: asyncio.Event,
@@ -128,7 +128,7 @@ class Sweeper:
 
     # -- rechecks --------------------------------------------------------------------------------------
 
-    async def _recheck(self, entries: list[tuple[int, str]]) -> bool:
+    async def _recheck(self, entries: list[tuple[TextNumber, str]]) -> bool:
         """Verify texts again; whether any entry left the queue or could be taken up."""
         states = await self._index.texts([t for t, _ in entries])
         gone = [t for t, _ in entries if t not in states or states[t].dead]
@@ -157,7 +157,7 @@ class Sweeper:
         return bool(gone or asked)
 
     @staticmethod
-    def _moved(state: TextState, lists: NDArray[np.uint32], near: Neighbors) -> set[int]:
+    def _moved(state: TextState, lists: NDArray[np.uint32], near: Neighbors) -> set[TextNumber]:
         """Texts whose boilerplate may have changed because this one now counts for another outlet or day."""
         current = placement_of(state.node.carriers[0])
         if state.placement == current:
@@ -228,7 +228,7 @@ class Sweeper:
             if s.node.text not in edges
         ]
         asked = await self._ask([(s, entry) for s, entry in alive if s.node.text in edges])
-        others = [{e.a + e.b - a.query.text for e in edges[a.query.text]} for a in asked]
+        others = [{e.other_than(a.query.text) for e in edges[a.query.text]} for a in asked]
         eligible = await self._matcher.eligible([a.query for a in asked], others)
         for a, met, still in zip(asked, others, eligible, strict=True):
             deletions.append(
@@ -241,7 +241,7 @@ class Sweeper:
 
     # -- the dead ------------------------------------------------------------------------------------------
 
-    async def _purge(self, text: int) -> bool:
+    async def _purge(self, text: TextNumber) -> bool:
         """Take a dead text out of its lists, once its cluster has been settled without it."""
         if await self._index.is_queued("dirty", text):
             self._wake_settler()

@@ -11,7 +11,7 @@ from dedup.core.verify import coverage, verify
 from dedup.live.arrivals import prepare_batch
 from dedup.live.matching import pack_boilerplate, ready_text
 from dedup.live.search import Search
-from dedup.model import Article, CollectionParameters, MatchKind
+from dedup.model import Article, ArticleNumber, CollectionParameters, MatchKind, TextNumber
 from dedup.store.codec import Codec
 
 _WORDS = " ".join(f"word{i}" for i in range(40))
@@ -52,16 +52,19 @@ def _scan() -> None:
     """A posting list of one text, as the store gives it."""
     lists = np.frombuffer(np.array([0, 1, 0, 0, 0, 7], np.uint32).tobytes(), np.uint32)
     near = Neighbors(np.array([7], np.uint32), np.array([1], np.uint64), np.array([0], np.int32))
-    scan_postings(lists, near, QueryPlace(8, 2, 0), 1)
+    scan_postings(lists, near, QueryPlace(TextNumber(8), 2, 0), 1)
     texts_in(lists)
     texts_in(lists.copy())
+
+
+def _carrier(number: int) -> Carrier:
+    return Carrier(number=ArticleNumber(number), source=number, published=0.0, dated=True, words=300)
 
 
 def _settle() -> None:
     """A component whose texts join, and whose clusters make a story."""
     nodes = {
-        n: TextNode(n, bytes([n] * 16), (Carrier(number=n, source=n, published=0.0, dated=True, words=300),))
-        for n in range(1, 5)
+        text: TextNode(text, bytes([text] * 16), (_carrier(text),)) for text in map(TextNumber, range(1, 5))
     }
     edges = [
         (1, 2, MatchKind.REWRITE, 9, 0, 0.9, 0.9, 0.9),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 import numpy as np
 
+from dedup.model import ArticleNumber, TextNumber
 from dedup.store import keys
 from dedup.store.records import encode_edge
 
@@ -82,7 +83,9 @@ def _pack_commit(c: TextCommit) -> list[bytes]:
 
 
 def pack_commits(
-    texts: Sequence[TextCommit], invalidated: Sequence[int] = (), decisions: Sequence[tuple[int, bytes]] = ()
+    texts: Sequence[TextCommit],
+    invalidated: Sequence[TextNumber] = (),
+    decisions: Sequence[tuple[ArticleNumber, bytes]] = (),
 ) -> bytes:
     """What commit.lua reads: commits, texts whose boilerplate changed, decisions by article number."""
     parts = [packed([len(texts), len(invalidated), len(decisions)])]
@@ -132,7 +135,7 @@ def deletions_in_parts(deletions: Iterable[EdgeDeletion]) -> list[bytes]:
 class PostingQuery(msgspec.Struct, frozen=True, gc=False):
     """A text whose posting lists are asked for; its number is one that no text has where it is not stored."""
 
-    text: int
+    text: TextNumber
     digest: bytes
     postings: bytes
 
@@ -140,10 +143,10 @@ class PostingQuery(msgspec.Struct, frozen=True, gc=False):
 class EdgeDeletion(msgspec.Struct, frozen=True, gc=False):
     """A text that lost a place as landmark: its entry in the queue, its look-up's sequence, whom it may not meet."""
 
-    text: int
+    text: TextNumber
     entry: str
     sequence: int
-    others: Sequence[int]
+    others: Sequence[TextNumber]
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -172,12 +175,12 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     """
 
     outcome: str
-    number: int
-    text: int
+    number: ArticleNumber
+    text: TextNumber
     head: bytes
     new_text: bool
     revision: int
-    previous: int
+    previous: TextNumber
     lists: NDArray[np.uint32]
     edges: list[Edge]
     sequence: int
@@ -189,14 +192,14 @@ class TextCommit(msgspec.Struct, frozen=True, gc=False):
     ``stay``, texts of 4 bytes each: where ``replace`` ends all other edges, those to these stay.
     """
 
-    text: int
+    text: TextNumber
     revision: int
     sequence: int | None
     replace: bool
     recheck: str
     boilerplate: bytes | None
     placement: bytes
-    edges: list[tuple[int, int, Edge]]
+    edges: list[tuple[TextNumber, int, Edge]]
     stay: bytes = b""
 
 

@@ -17,7 +17,17 @@ from dedup.core import kernels
 from dedup.core.clustering import EDGES, MEASURES, Carrier, Edge, TextNode
 from dedup.core.provenance import AGENCIES, agency_of_source, credit_bits
 from dedup.core.text import Tokens, of_letters, tokenize
-from dedup.model import Article, Credit, CreditPlace, Decision, DecisionKind, MatchKind, PubStatus
+from dedup.model import (
+    Article,
+    ArticleNumber,
+    Credit,
+    CreditPlace,
+    Decision,
+    DecisionKind,
+    MatchKind,
+    PubStatus,
+    TextNumber,
+)
 from dedup.store import keys
 from dedup.store.codec import Codec
 
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
 
     from dedup.core.clustering import Edges
 
+#: A decision as stored: kind, number of the article it copies, share covered, words copied, quoted, boilerplate, new.
+RawDecision = tuple[int, ArticleNumber, float, int, int, int, int]
 _LENGTH: Final = struct.Struct("<H")
 _PLACEMENT: Final = struct.Struct("<Qd")
 _NUMBER: Final = struct.Struct("<I")
@@ -81,8 +93,8 @@ class ArticleRecord(msgspec.Struct, frozen=True, gc=False):
     ``reduced`` are the tokens of an article whose text is not kept: headline and body of ``article`` are empty then.
     """
 
-    number: int
-    text: int
+    number: ArticleNumber
+    text: TextNumber
     comparable: bool
     tombstone: bool
     decided: bool
@@ -91,7 +103,7 @@ class ArticleRecord(msgspec.Struct, frozen=True, gc=False):
     arrival: float
     digest: bytes
     id: str
-    decision: tuple[int, int, float, int, int, int, int]
+    decision: RawDecision
     article: Article | None
     words: int
     credits: tuple[Credit, ...]
@@ -124,7 +136,7 @@ class TextState(msgspec.Struct, frozen=True, gc=False):
     revision: int
     id: str
     boilerplate: bytes
-    cluster: int | None
+    cluster: TextNumber | None
     dead: bool
     placement: bytes
     whole: bool = True
@@ -218,13 +230,13 @@ def payload_of(raw: bytes) -> bytes:
     return raw[at + 2 + length :]
 
 
-def decode_head(raw: bytes) -> tuple[bool, tuple[int, int, float, int, int, int, int], float]:
+def decode_head(raw: bytes) -> tuple[bool, RawDecision, float]:
     """Whether an article is decided, its decision (the copied article by number), its arrival in Unix seconds."""
     _, flags, _, _, _, arrival, _ = keys.HEAD.unpack_from(raw)
     return bool(flags & keys.FLAG_DECIDED), keys.DECISION.unpack_from(raw, keys.HEAD.size), arrival / 1000.0
 
 
-def decode_record(number: int, raw: bytes, codec: Codec) -> ArticleRecord:
+def decode_record(number: ArticleNumber, raw: bytes, codec: Codec) -> ArticleRecord:
     """Read an article record; raises what :meth:`Codec.decode` raises."""
     text, flags, _, version, version_time, arrival, digest = keys.HEAD.unpack_from(raw)
     decision = keys.DECISION.unpack_from(raw, keys.HEAD.size)
@@ -311,7 +323,9 @@ def decode_carriers(raw: bytes) -> tuple[Carrier, ...]:
     return tuple([_carrier(*fields) for fields in keys.CARRIER.iter_unpack(raw)])
 
 
-def _carrier(number: int, source: int, published: float, flags: int, words: int, bits: int) -> Carrier:
+def _carrier(
+    number: ArticleNumber, source: int, published: float, flags: int, words: int, bits: int
+) -> Carrier:
     agency = AGENCIES[(flags >> 1) - 1] if flags >> 1 else ""
     return Carrier(
         number=number,
@@ -324,7 +338,7 @@ def _carrier(number: int, source: int, published: float, flags: int, words: int,
     )
 
 
-def decode_text(text: int, fields: list[bytes]) -> TextState | None:
+def decode_text(text: TextNumber, fields: list[bytes]) -> TextState | None:
     """A text from the answer of texts.lua; None where there is none."""
     digest, revision, name, carriers, boilerplate, cluster, dead, placement = fields
     if not digest:
@@ -338,7 +352,7 @@ def decode_text(text: int, fields: list[bytes]) -> TextState | None:
         revision=int(revision),
         id=name.decode(),
         boilerplate=boilerplate,
-        cluster=int(cluster) if cluster else None,
+        cluster=TextNumber(int(cluster)) if cluster else None,
         dead=bool(dead),
         placement=placement,
         whole=whole,
@@ -363,7 +377,7 @@ def pack_number(number: int) -> bytes:
     return _NUMBER.pack(number)
 
 
-def state_of_one(text: int, digest: bytes, article_id: str, carrier: bytes) -> TextState:
+def state_of_one(text: TextNumber, digest: bytes, article_id: str, carrier: bytes) -> TextState:
     """A text that has just come with one carrier, as it would be read."""
     return TextState(
         node=TextNode(text, digest, decode_carriers(carrier)),
@@ -376,7 +390,7 @@ def state_of_one(text: int, digest: bytes, article_id: str, carrier: bytes) -> T
     )
 
 
-def encode_decision(decision: Decision, copied: int) -> bytes:
+def encode_decision(decision: Decision, copied: ArticleNumber) -> bytes:
     """A decision; ``copied`` is the number of the article it copies, or 0."""
     return keys.DECISION.pack(
         int(decision.kind),
@@ -389,7 +403,7 @@ def encode_decision(decision: Decision, copied: int) -> bytes:
     )
 
 
-def decode_decision(raw: tuple[int, int, float, int, int, int, int], copies: str) -> Decision:
+def decode_decision(raw: RawDecision, copies: str) -> Decision:
     """A decision whose copied article has been resolved to its id."""
     kind, _, covered, copied, quoted, boilerplate, new = raw
     return Decision(
@@ -410,7 +424,7 @@ def encode_edge(edge: Edge) -> bytes:
     )
 
 
-def decode_edges(text: int, raw: bytes) -> list[Edge]:
+def decode_edges(text: TextNumber, raw: bytes) -> list[Edge]:
     """The edges of a text: the number of the other and the bytes of :func:`encode_edge`, one after another."""
     found = []
     for other, kind, *lengths in keys.EDGE_FROM.iter_unpack(raw):
@@ -419,7 +433,7 @@ def decode_edges(text: int, raw: bytes) -> list[Edge]:
     return found
 
 
-def edges_once(texts: Sequence[int], raw: Mapping[int, bytes]) -> Edges:
+def edges_once(texts: Sequence[TextNumber], raw: Mapping[TextNumber, bytes]) -> Edges:
     """The same of many texts, given ascending, in one array; an edge between two of them as the smaller one has it."""
     rows = np.frombuffer(b"".join(raw.values()), _EDGE_FROM)
     own = np.repeat(

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from dedup.errors import StoreUnavailable
+from dedup.model import ArticleNumber, TextNumber
 from dedup.store import codec, keys
 from dedup.store.codec import Codec, UnknownDictionary
 from dedup.store.packing import (
@@ -100,9 +101,9 @@ class RedisIndex:
     async def commit(
         self,
         texts: Sequence[TextCommit],
-        invalidated: Iterable[int] = (),
-        decisions: Sequence[tuple[int, bytes]] = (),
-    ) -> tuple[set[int], set[int]]:
+        invalidated: Iterable[TextNumber] = (),
+        decisions: Sequence[tuple[ArticleNumber, bytes]] = (),
+    ) -> tuple[set[TextNumber], set[ArticleNumber]]:
         """Write edges, boilerplate and decisions; the texts refused (queued again) and the articles decided now.
 
         In one call, or, where the edges are very many, in several: boilerplate, edges, and at last the decisions, so
@@ -121,7 +122,9 @@ class RedisIndex:
         _, decided, _ = await self._run("commit", pack_commits([], [], decisions))
         return failed, set(decided)
 
-    async def _commit_boilerplate(self, texts: Sequence[TextCommit]) -> tuple[list[TextCommit], set[int]]:
+    async def _commit_boilerplate(
+        self, texts: Sequence[TextCommit]
+    ) -> tuple[list[TextCommit], set[TextNumber]]:
         """Write the boilerplate of texts alone; what is left to write at their new revisions, and the texts refused."""
         first = [
             msgspec.structs.replace(c, replace=False, recheck="", edges=[])
@@ -149,11 +152,11 @@ class RedisIndex:
             "delete_edges", [self._prefix], [(part,) for part in deletions_in_parts(deletions)]
         )
 
-    async def unindex(self, text: int, postings: bytes) -> NDArray[np.uint32]:
+    async def unindex(self, text: TextNumber, postings: bytes) -> NDArray[np.uint32]:
         """Take a dead text out of its lists; what is left in them."""
         return np.frombuffer(await self._run("unindex", text, self._landmarks, postings), np.uint32)
 
-    async def invalidate(self, texts: Iterable[int]) -> None:
+    async def invalidate(self, texts: Iterable[TextNumber]) -> None:
         """Have everything verified with these texts verified again."""
         wanted = list(texts)
         for start in range(0, len(wanted), MAX_EDGES):
@@ -161,7 +164,9 @@ class RedisIndex:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    async def lookup(self, text: int, digest: bytes, postings: bytes) -> tuple[int, NDArray[np.uint32]]:
+    async def lookup(
+        self, text: TextNumber, digest: bytes, postings: bytes
+    ) -> tuple[int, NDArray[np.uint32]]:
         """The sequence number of this moment and the posting lists of a text, itself left out."""
         return (await self.lookup_each([PostingQuery(text, digest, postings)]))[0]
 
@@ -177,16 +182,18 @@ class RedisIndex:
             (sequence, np.frombuffer(lists, np.uint32)) for sequence, *found in answers for lists in found
         ]
 
-    async def same_event_candidates(self, postings: bytes, least: int, most: int) -> list[int]:
+    async def same_event_candidates(self, postings: bytes, least: int, most: int) -> list[TextNumber]:
         """Texts that share at least so many postings of word pairs, those that share most first."""
         raw = await self._run("same_event_candidates", least, most, postings)
-        return [int(text) for text in np.frombuffer(raw, np.uint32)]
+        return [TextNumber(int(text)) for text in np.frombuffer(raw, np.uint32)]
 
     async def members(self, posting: bytes) -> NDArray[np.uint32]:
         """All texts of one posting."""
         return np.frombuffer(await self._run("members", posting), np.uint32)
 
-    async def texts(self, wanted: Iterable[int], *, carriers: bool = False) -> dict[int, TextState]:
+    async def texts(
+        self, wanted: Iterable[TextNumber], *, carriers: bool = False
+    ) -> dict[TextNumber, TextState]:
         """States of texts; with all carriers, or only the first. Unknown ones are left out."""
         numbers = list(wanted)
         found = {}
@@ -205,7 +212,7 @@ class RedisIndex:
         answers = await self._store.run_each("placements", [self._prefix], chunks) if chunks else []
         return decode_placements(texts, b"".join(answers))
 
-    async def records(self, numbers: Iterable[int]) -> dict[int, ArticleRecord]:
+    async def records(self, numbers: Iterable[ArticleNumber]) -> dict[ArticleNumber, ArticleRecord]:
         """Article records, tombstones included. Unknown ones are left out."""
         wanted = list(numbers)
         found = {}
@@ -217,29 +224,29 @@ class RedisIndex:
                     found[number] = await self._decoded(number, value)
         return found
 
-    async def dead_record(self, text: int) -> ArticleRecord | None:
+    async def dead_record(self, text: TextNumber) -> ArticleRecord | None:
         """The record that a dead text's postings are taken from."""
         raw = await self._store.call("GET", f"{self._prefix}x{text}")
-        return None if raw is None else await self._decoded(0, raw)
+        return None if raw is None else await self._decoded(ArticleNumber(0), raw)
 
-    async def _decoded(self, number: int, raw: bytes) -> ArticleRecord:
+    async def _decoded(self, number: ArticleNumber, raw: bytes) -> ArticleRecord:
         try:
             return decode_record(number, raw, self.codec)
         except UnknownDictionary as missing:
             await self._read_dictionary(missing.number)
             return decode_record(number, raw, self.codec)
 
-    async def edges(self, texts: Iterable[int]) -> dict[int, list[Edge]]:
+    async def edges(self, texts: Iterable[TextNumber]) -> dict[TextNumber, list[Edge]]:
         """Edges by text; texts without any are left out."""
         return {text: decode_edges(text, raw) for text, raw in (await self._raw_edges(texts)).items()}
 
-    async def edges_once(self, texts: Sequence[int]) -> Edges:
+    async def edges_once(self, texts: Sequence[TextNumber]) -> Edges:
         """Edges of texts, given ascending, as one array, :data:`dedup.core.clustering.EDGES`; none of them twice."""
         return edges_once(texts, await self._raw_edges(texts))
 
-    async def _raw_edges(self, texts: Iterable[int]) -> dict[int, bytes]:
+    async def _raw_edges(self, texts: Iterable[TextNumber]) -> dict[TextNumber, bytes]:
         wanted = list(texts)
-        found: dict[int, bytes] = {}
+        found: dict[TextNumber, bytes] = {}
         for start in range(0, len(wanted), _EDGES_CHUNK):
             chunk = wanted[start : start + _EDGES_CHUNK]
             answers = dict(zip(chunk, await self._run("edges", packed(chunk)), strict=True))
@@ -249,15 +256,15 @@ class RedisIndex:
             found.update((text, raw) for text, raw in answers.items() if raw)
         return found
 
-    async def numbers(self, ids: Sequence[str]) -> list[int]:
+    async def numbers(self, ids: Sequence[str]) -> list[ArticleNumber]:
         """Article numbers by id; 0 where unknown."""
         return list(await self._run("find", *(name_hash(i) for i in ids))) if ids else []
 
-    async def text_of_digest(self, digest: bytes) -> int:
+    async def text_of_digest(self, digest: bytes) -> TextNumber:
         """The text with this digest, 0 if none."""
-        return int((await self._run("digest", digest))[0])
+        return TextNumber(int((await self._run("digest", digest))[0]))
 
-    async def ids(self, numbers: Iterable[int]) -> dict[int, str]:
+    async def ids(self, numbers: Iterable[ArticleNumber]) -> dict[ArticleNumber, str]:
         """Ids by number, of deleted articles too."""
         wanted = list(numbers)
         found = {}
@@ -268,13 +275,13 @@ class RedisIndex:
                     found[number] = name.decode()
         return found
 
-    async def highest_number(self) -> int:
+    async def highest_number(self) -> ArticleNumber:
         """The last article number given."""
-        return int(await self._store.call("HGET", f"{self._prefix}#", "a") or 0)
+        return ArticleNumber(int(await self._store.call("HGET", f"{self._prefix}#", "a") or 0))
 
-    async def highest_text(self) -> int:
+    async def highest_text(self) -> TextNumber:
         """The last text number given."""
-        return int(await self._store.call("HGET", f"{self._prefix}#", "t") or 0)
+        return TextNumber(int(await self._store.call("HGET", f"{self._prefix}#", "t") or 0))
 
     # -- dictionaries -------------------------------------------------------------------------------
 
@@ -315,21 +322,21 @@ class RedisIndex:
 
     # -- queues --------------------------------------------------------------------------------------
 
-    async def peek(self, queue: str, limit: int) -> list[tuple[int, str]]:
+    async def peek(self, queue: str, limit: int) -> list[tuple[TextNumber, str]]:
         """Entries of a queue, oldest first, with the sequence that marks each one done."""
         raw = await self._store.call("ZRANGE", f"{self._prefix}{queue}", 0, limit - 1, "WITHSCORES")
-        return [(int(member), _sequence(score)) for member, score in _pairs(raw)]
+        return [(TextNumber(int(member)), _sequence(score)) for member, score in _pairs(raw)]
 
     async def is_queued(self, queue: str, member: int) -> bool:
         """Whether a queue holds an entry."""
         return await self._store.call("ZSCORE", f"{self._prefix}{queue}", member) is not None
 
-    async def overdue(self, before: float, limit: int) -> list[int]:
+    async def overdue(self, before: float, limit: int) -> list[ArticleNumber]:
         """Articles recorded before a time and not yet decided."""
         raw = await self._store.call(
             "ZRANGEBYSCORE", f"{self._prefix}pending", "-inf", int(before * 1000), "LIMIT", 0, limit
         )
-        return [int(member) for member in raw]
+        return [ArticleNumber(int(member)) for member in raw]
 
     async def dequeue(self, queue: str, *members: int) -> None:
         """Take entries off a queue unconditionally."""

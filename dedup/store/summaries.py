@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dedup.core.cluster_summary import ClusterRecord, StoryRecord
+from dedup.model import TextNumber
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,19 +43,19 @@ class Settled:
     """What a settler writes: records by number, what was merged away and what ended, and where texts stand."""
 
     #: Clusters that are new or changed.
-    clusters: list[tuple[int, ClusterRecord]] = field(default_factory=list)
+    clusters: list[tuple[TextNumber, ClusterRecord]] = field(default_factory=list)
     #: Stories that are new or changed.
     stories: list[tuple[int, StoryRecord]] = field(default_factory=list)
     #: Clusters that were merged away, with where they went.
-    merged_clusters: list[tuple[int, ClusterRecord]] = field(default_factory=list)
+    merged_clusters: list[tuple[TextNumber, ClusterRecord]] = field(default_factory=list)
     #: Stories that were merged away, with where they went.
     merged_stories: list[tuple[int, StoryRecord]] = field(default_factory=list)
     #: Clusters without a text.
-    ended_clusters: list[int] = field(default_factory=list)
+    ended_clusters: list[TextNumber] = field(default_factory=list)
     #: Stories without a cluster.
     ended_stories: list[int] = field(default_factory=list)
     #: Texts that stand in another cluster than before, and in which.
-    texts: list[tuple[int, int]] = field(default_factory=list)
+    texts: list[tuple[TextNumber, TextNumber]] = field(default_factory=list)
 
 
 class Summaries:
@@ -67,7 +68,7 @@ class Summaries:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    async def cluster(self, number: int) -> ClusterRecord | None:
+    async def cluster(self, number: TextNumber) -> ClusterRecord | None:
         """A cluster, or what is left of one that was merged away."""
         raw = await self._store.call("GET", f"{self._prefix}c{number}")
         return None if raw is None else _decode_cluster(raw)
@@ -77,9 +78,9 @@ class Summaries:
         raw = await self._store.call("GET", f"{self._prefix}s{number}")
         return None if raw is None else _decode_story(raw)
 
-    async def clusters(self, numbers: Iterable[int]) -> dict[int, ClusterRecord]:
+    async def clusters(self, numbers: Iterable[TextNumber]) -> dict[TextNumber, ClusterRecord]:
         """Clusters by number, those that were merged away left out."""
-        read = {n: _decode_cluster(raw) for n, raw in await self._many("c", numbers)}
+        read = {TextNumber(n): _decode_cluster(raw) for n, raw in await self._many("c", numbers)}
         return {n: record for n, record in read.items() if not record.merged_into}
 
     async def stories(self, numbers: Iterable[int]) -> dict[int, StoryRecord]:
@@ -94,9 +95,9 @@ class Summaries:
         raw = await self._store.call("MGET", *(f"{self._prefix}{letter}{n}" for n in wanted))
         return [(n, value) for n, value in zip(wanted, raw, strict=True) if value]
 
-    async def cluster_numbers(self, after: int, limit: int) -> list[int]:
+    async def cluster_numbers(self, after: int, limit: int) -> list[TextNumber]:
         """The next numbers of clusters that have a record, ascending."""
-        return await self._numbers("clusters", after, limit)
+        return [TextNumber(n) for n in await self._numbers("clusters", after, limit)]
 
     async def story_numbers(self, after: int, limit: int) -> list[int]:
         """The next numbers of stories, ascending."""
@@ -122,9 +123,9 @@ class Summaries:
         if await self._store.call("GET", self._lease) == holder.encode():
             await self._store.call("DEL", self._lease)
 
-    async def new_clusters(self, count: int) -> range:
+    async def new_clusters(self, count: int) -> list[TextNumber]:
         """So many numbers of texts and clusters that nothing has had."""
-        return await self._new("t", count)
+        return [TextNumber(n) for n in await self._new("t", count)]
 
     async def new_stories(self, count: int) -> range:
         """So many numbers that no story has had."""
@@ -134,7 +135,7 @@ class Summaries:
         last = int(await self._store.call("HINCRBY", f"{self._prefix}#", counter, count))
         return range(last - count + 1, last + 1)
 
-    async def write(self, holder: str, settled: Settled, dirty: Sequence[tuple[int, str]]) -> bool:
+    async def write(self, holder: str, settled: Settled, dirty: Sequence[tuple[TextNumber, str]]) -> bool:
         """Write what a pass found, take ``dirty`` off the queue, give the lease back; False where it was lost."""
         changed = _suffixed(settled.clusters, settled.stories)
         merged = _suffixed(settled.merged_clusters, settled.merged_stories)
@@ -149,7 +150,7 @@ class Summaries:
 
 
 def _suffixed(
-    clusters: Sequence[tuple[int, ClusterRecord]], stories: Sequence[tuple[int, StoryRecord]]
+    clusters: Sequence[tuple[TextNumber, ClusterRecord]], stories: Sequence[tuple[int, StoryRecord]]
 ) -> list[tuple[str, bytes]]:
     """Records under the ends of their keys."""
     return [(f"c{n}", _encode(record)) for n, record in clusters] + [
