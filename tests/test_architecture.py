@@ -104,7 +104,7 @@ def test_pure_rooms_know_the_values_alone(room: str) -> None:
 def test_the_store_alone_spells_keys() -> None:
     """Only the store's room knows its protocol: the client, keys, byte layouts of the store, commands and scripts."""
     spelled = re.compile(
-        r"""\bstore\.(?:call|run|run_each|pipeline)\(  # a command or a script
+        r"""store\.(?:call|run|run_each|pipeline)\(    # a command or a script
         | prefix\}                                   # a key made of its prefix
         | ["']dedup:[{a-z]                           # a key written out
         | \b(?:redis|evalsha|MGET|HMGET|ZRANGE)\b\(  # the protocol's own words

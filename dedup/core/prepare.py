@@ -62,7 +62,7 @@ def prepare_each(
         read = [_read(article, parameters) for article in articles]
     with stage("sketch"):
         how = SketchParameters.of(parameters)
-        sketched = [
+        sketches = [
             _sketched(tokens, parameters, how) if long_enough else (None, _NO_PAIRS)
             for tokens, _, long_enough in read
         ]
@@ -77,7 +77,7 @@ def prepare_each(
                 credits=find_credits(article),
                 pairs=pairs,
             )
-            for article, (tokens, digest, _), (sketched, pairs) in zip(articles, read, sketched, strict=True)
+            for article, (tokens, digest, _), (sketched, pairs) in zip(articles, read, sketches, strict=True)
         ]
 
 

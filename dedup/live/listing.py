@@ -149,10 +149,7 @@ class Listing:
             texts = map(TextNumber, range(start, min(start + step, last + 1)))
             edges = await self._index.edges(texts)
             found += sorted(
-                (t, e.b)
-                for t, query_text in edges.items()
-                for e in query_text
-                if e.a == t and (t, e.b) > after
+                (t, e.b) for t, ends in edges.items() for e in ends if e.a == t and (t, e.b) > after
             )
             start, step = start + step, min(2 * step, _SCAN)
         return found[:limit]

@@ -145,7 +145,7 @@ class Search:
         same_event, similarities = await loop.run_in_executor(
             self._pool, _verify_same_event, ready, near, others, self._reader.parameters
         )
-        query_text = _own(ready, self._reader.parameters)
+        query_text = _query_text(ready, self._reader.parameters)
         matches = await self._reader.to_matches(query_text, article.id, same_event)
         alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
         return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
@@ -211,9 +211,9 @@ class Search:
 
     async def compare(self, a: Article | str, b: Article | str) -> Comparison:
         """Two articles, stored ones by id, with the boilerplate that is known of stored ones left out."""
-        first, query_text = await self._load(a)
-        second, other = await self._load(b)
-        return _comparison(first, query_text, second, other, self._reader.parameters.rules)
+        first, a_text = await self._load(a)
+        second, b_text = await self._load(b)
+        return _comparison(first, a_text, second, b_text, self._reader.parameters.rules)
 
     async def _load(self, article: Article | str) -> tuple[Article, ComparableText]:
         if isinstance(article, Article):
@@ -240,7 +240,7 @@ def _is_alone(state: TextState, article_id: str) -> bool:
     return state.id == article_id and len(state.node.carriers) == 1
 
 
-def _own(ready: Prepared, parameters: CollectionParameters) -> ComparableText:
+def _query_text(ready: Prepared, parameters: CollectionParameters) -> ComparableText:
     return ready_text(ready.tokens, ready.digest, b"", ready.sketch, parameters)
 
 
@@ -251,7 +251,7 @@ def _verify_same_event(
     parameters: CollectionParameters,
 ) -> tuple[list[VerifiedMatch[TextState]], dict[str, float]]:
     """Texts that tell of the same event as an article, and how similar they are, by id; called in a worker thread."""
-    query_text = _own(ready, parameters)
+    query_text = _query_text(ready, parameters)
     found, similarities = [], {}
     for state in states:
         text = texts.get(state.node.text)
@@ -278,20 +278,20 @@ def _alike(query_text: ComparableText, found: VerifiedMatch[TextState]) -> float
 
 
 def _comparable(article: Article, parameters: CollectionParameters) -> ComparableText:
-    return _own(prepare(article, parameters), parameters)
+    return _query_text(prepare(article, parameters), parameters)
 
 
 def _comparison(
-    a: Article, query_text: ComparableText, b: Article, other: ComparableText, rules: Rules
+    a: Article, a_text: ComparableText, b: Article, b_text: ComparableText, rules: Rules
 ) -> Comparison:
     # of two articles of one id, the first given is text a
-    turned = verify_pair(b.id, other, a, query_text, rules)
-    found = VerifiedMatch(other=b, text=other, evidence=turned.evidence, first=not turned.first)
+    turned = verify_pair(b.id, b_text, a, a_text, rules)
+    found = VerifiedMatch(other=b, text=b_text, evidence=turned.evidence, first=not turned.first)
     return Comparison(
         article=a,
         other=b,
-        match=to_match(a.id, query_text, found) if found.evidence.kind is not None else None,
-        passages=to_passages(found.evidence, query_text.tokens, other.tokens, query_first=found.first),
+        match=to_match(a.id, a_text, found) if found.evidence.kind is not None else None,
+        passages=to_passages(found.evidence, a_text.tokens, b_text.tokens, query_first=found.first),
     )
 
 
