@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dedup.core.text import HALF, QUOTED, tokenize
 from dedup.core.verify import ComparableText, comparable, to_passages, verify
+from dedup.core.verify_pair import verify_pair
 from dedup.model import MatchKind, Rules
 from tests import data, oracle
 
@@ -88,14 +89,16 @@ def test_passages_and_measures_are_those_of_the_reference(seed: int) -> None:
     a, b = oracle.OracleArticle("a", "Some headline", left), oracle.OracleArticle("b", "Another", right)
     expected = oracle.compare(a, b)
     own, other = ready(a.headline, a.body), ready(b.headline, b.body)
-    evidence = verify(own, other)
-    found = to_passages(evidence, own.tokens, other.tokens)
+    pair = verify_pair(own, b, other)
+    evidence = pair.evidence
+    found = to_passages(evidence, own.tokens, other.tokens, query_first=pair.first)
     assert [(p.start, p.end, p.other_start, p.other_end) for p in found] == sorted(
         (p.start, p.end, p.other_start, p.other_end) for p in expected.passages
     )
     assert (evidence.shared, evidence.quoted) == (expected.shared_half_words, expected.quoted_half_words)
     assert evidence.jaccard == pytest.approx(expected.jaccard)
-    assert evidence.a_containment == pytest.approx(expected.containment)
+    assert pair.containment == pytest.approx(expected.containment)
+    assert pair.other_containment == pytest.approx(expected.other_containment)
     assert (evidence.kind.name.lower() if evidence.kind else None) == oracle.kind_of(expected)
     text, other_text = f"{a.headline}\n{a.body}", f"{b.headline}\n{b.body}"
     for p in found:

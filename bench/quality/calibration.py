@@ -17,7 +17,8 @@ from bench.report import Cell, Grid, Part, Plot
 from dedup.core.probability import EXACT, WEIGHTS
 from dedup.core.text import tokenize
 from dedup.core.tuning import wilson
-from dedup.core.verify import ComparableText, comparable, verify
+from dedup.core.verify import ComparableText, comparable
+from dedup.core.verify_pair import verify_pair
 from dedup.model import DEFAULT_RULES, Article, MatchKind
 
 #: Whose labels the weights are fitted to, and whose they are held against.
@@ -57,8 +58,9 @@ def labelled(data: Sequence[Dataset], by: frozenset[str]) -> Labelled:
             for pair in labels.pairs if labels.by in by else ():
                 if pair.label not in labels.copied | labels.independent:
                     continue
-                a, b = (_ready(articles[name], ready) for name in (pair.a, pair.b))
-                found = verify(a, b, DEFAULT_RULES)
+                other = articles[pair.b]
+                a, b = _ready(articles[pair.a], ready), _ready(other, ready)
+                found = verify_pair(a, other, b, DEFAULT_RULES).evidence
                 if found.kind is not None:
                     words = (found.shared - found.quoted) / 2
                     is_exact = found.kind is MatchKind.EXACT

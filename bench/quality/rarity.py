@@ -41,7 +41,8 @@ def weighed(
         if kind is not MatchKind.REWRITE:
             out[pair] = kind
             continue
-        a, b = (_ready(name, tokens[name], ready) for name in pair)
+        texts = (_ready(name, tokens[name], ready) for name in pair)
+        a, b = sorted(texts, key=lambda text: text.digest)
         plain = verify(a, b, RUNS_ALONE).kind
         common = np.intersect1d(trigrams[pair[0]], trigrams[pair[1]], assume_unique=True)
         fewer = min(weight(trigrams[name]) for name in pair)

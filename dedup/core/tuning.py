@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dedup.core.text import tokenize
-from dedup.core.verify import ComparableText, comparable, shorter, verify
+from dedup.core.verify import ComparableText, comparable, shorter
+from dedup.core.verify_pair import verify_pair
 from dedup.model import COPY_KINDS, DEFAULT_RULES, Article, LabelledPair, MatchKind, Rules
 
 Interval = tuple[float, float]
@@ -142,8 +143,9 @@ def measure(pairs: Sequence[LabelledPair], articles: Mapping[str, Article]) -> M
     ready: dict[str, ComparableText] = {}
     rows = []
     for pair in pairs:
-        a, b = (_ready(articles[name], ready) for name in sorted((pair.article, pair.other), key=str.encode))
-        found, short = verify(a, b), shorter(a, b)
+        other = articles[pair.other]
+        a, b = _ready(articles[pair.article], ready), _ready(other, ready)
+        found, short = verify_pair(a, other, b).evidence, shorter(a, b)
         rows.append(
             (
                 pair.copied,

@@ -23,8 +23,8 @@ The kind of a match is the first definition that holds; the numbers are the fiel
     words: a statement, a post or a letter that one of them prints without marks is still somebody's words.
 
 Containment of A in B is the share of A's words that stand in passages; Jaccard is over the sets of shingles
-of both texts; boilerplate of a source is left out of passages. All of it is symmetric: the text given first
-only breaks ties.
+of both texts; boilerplate of a source is left out of passages. All of it is
+symmetric: the text given first only breaks ties, see :mod:`dedup.core.verify_pair`.
 """
 
 from __future__ import annotations
@@ -155,8 +155,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 def verify(a: ComparableText, b: ComparableText, rules: Rules = DEFAULT_RULES) -> Evidence:
     """Align two texts and name their relation; ``kind`` is None where nothing of weight is shared.
 
-    Give the text of the article with the smaller id first: ties between equally long passages go by position
-    in it.
+    Ties between equally long passages go by position in ``a``: :func:`~dedup.core.verify_pair.verify_pair` chooses it.
     """
     (found,) = align(
         a.units,

@@ -1,7 +1,10 @@
 """A pair of articles: which of them is text a, what their texts share, the match that is made of it, and its rank.
 
 Service, listings, export and bulk all go through here, so that a pair is measured, named and ranked the same wherever
-it is met. Text a is that of the article with the smaller id.
+it is met.
+
+Text a is the one with the smaller body digest: what two texts share depends on the texts alone, on no id and no order.
+Of equal bodies, what is quoted and what is known as boilerplate decide; where that is equal too, so is all the rest.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ class Identified(Protocol):
 
     @property
     def id(self) -> str:
-        """The id that orders it against others."""
+        """The id that answers show, and that orders equally good matches in them."""
 
 
 Other = TypeVar("Other", bound=Identified)
@@ -54,22 +57,19 @@ class VerifiedMatch(msgspec.Struct, Generic[Other_co], frozen=True, gc=False):
 
 
 def verify_pair(
-    article_id: str, query: ComparableText, other: Other, text: ComparableText, rules: Rules = DEFAULT_RULES
+    query: ComparableText, other: Other, text: ComparableText, rules: Rules = DEFAULT_RULES
 ) -> VerifiedMatch[Other]:
     """Order and measure one pair; all measures are taken, also where nothing counts as a match."""
-    first = _is_first(article_id, other)
+    first = _is_first(query, text)
     evidence = verify(query, text, rules) if first else verify(text, query, rules)
     return VerifiedMatch(other=other, text=text, evidence=evidence, first=first)
 
 
 def verify_each(
-    article_id: str,
-    query: ComparableText,
-    others: Sequence[tuple[Other, ComparableText]],
-    rules: Rules = DEFAULT_RULES,
+    query: ComparableText, others: Sequence[tuple[Other, ComparableText]], rules: Rules = DEFAULT_RULES
 ) -> list[VerifiedMatch[Other]]:
     """The matches of one text with many, in their order; those that share nothing that counts are left out."""
-    first = [_is_first(article_id, other) for other, _ in others]
+    first = [_is_first(query, text) for _, text in others]
     measured = verify_many(query, [text for _, text in others], first, rules)
     return [
         VerifiedMatch(other=other, text=text, evidence=evidence, first=ahead)
@@ -124,5 +124,7 @@ def rank(found: VerifiedMatch[Identified]) -> tuple[int, float, int, bytes]:
     return best_first(e.kind, (e.a_containment, e.b_containment), e.shared, e.quoted, found.other.id)
 
 
-def _is_first(article_id: str, other: Identified) -> bool:
-    return article_id.encode() < other.id.encode()
+def _is_first(query: ComparableText, other: ComparableText) -> bool:
+    if query.digest != other.digest:
+        return query.digest < other.digest
+    return query.units.tobytes() < other.units.tobytes()

@@ -223,7 +223,6 @@ class Ingest:
         published = p.article.published if p.article.published is not None else item.arrival
         return Query(
             text=item.stored.text,
-            id=p.article.id,
             source=source_hash(p.article),
             published=published,
             tokens=p.tokens,

@@ -166,7 +166,7 @@ async def verified_pairs(reader: CollectionReader, pairs: list[tuple[TextNumber,
         if x not in texts or y not in texts:
             continue
         a, b = sorted((x, y), key=lambda t: states[t].id.encode())
-        found = verify_pair(states[a].id, texts[a], states[b], texts[b], reader.parameters.rules)
+        found = verify_pair(texts[a], states[b], texts[b], reader.parameters.rules)
         if found.evidence.kind is not None and found.evidence.kind != MatchKind.EXACT:
             out += await reader.to_matches(texts[a], states[a].id, [found])
     return out

@@ -37,10 +37,9 @@ _opened: Final = itertools.count()
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
-    """A text that looks for matches: stored under ``text``, or 0; ``id`` orders it against the others."""
+    """A text that looks for matches: stored under ``text``, or 0."""
 
     text: TextNumber
-    id: str
     source: int
     published: float
     tokens: Tokens
@@ -239,7 +238,7 @@ class Matcher:
                     text=query_text,
                     boilerplate=boilerplate,
                     candidates=len(states),
-                    found=self._verified(a, query_text, states, texts),
+                    found=self._verified(query_text, states, texts),
                     changed=s.changed,
                     near=near,
                 )
@@ -249,14 +248,10 @@ class Matcher:
             ]
 
     def _verified(
-        self,
-        a: Query,
-        query_text: ComparableText,
-        states: Sequence[TextState],
-        texts: dict[TextNumber, ComparableText],
+        self, query_text: ComparableText, states: Sequence[TextState], texts: dict[TextNumber, ComparableText]
     ) -> list[VerifiedMatch[TextState]]:
         known = [(state, texts[state.node.text]) for state in states if state.node.text in texts]
-        return verify_each(a.id, query_text, known, self.parameters.rules)
+        return verify_each(query_text, known, self.parameters.rules)
 
     async def _load(self, states: Iterable[TextState]) -> dict[TextNumber, ComparableText]:
         ready: dict[TextNumber, ComparableText] = {}

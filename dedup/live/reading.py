@@ -336,7 +336,7 @@ class CollectionReader:
         states = await self.index.texts(others, carriers=True)
         texts = await self.matcher.texts([s for s in states.values() if not s.dead])
         found = verify_each(
-            name, query_text, [(states[t], text) for t, text in texts.items()], self.parameters.rules
+            query_text, [(states[t], text) for t, text in texts.items()], self.parameters.rules
         )
         matches = await self.to_matches(
             query_text, name, [v for v in found if v.evidence.kind != MatchKind.EXACT]
@@ -386,7 +386,7 @@ class CollectionReader:
                 other_carriers=rest,
                 probability=EXACT,
             )
-        found = verify_pair(name, query_text, other, text, self.parameters.rules)
+        found = verify_pair(query_text, other, text, self.parameters.rules)
         return (await self.to_matches(query_text, name, [found]))[0]
 
 

@@ -114,7 +114,6 @@ class Search:
         )
         query = Query(
             text=_UNSTORED_TEXT,
-            id=article.id,
             source=source_hash(article),
             published=article.published if article.published is not None else time.time(),
             tokens=ready.tokens,
@@ -257,7 +256,7 @@ def _verify_same_event(
         text = texts.get(state.node.text)
         if text is None:
             continue
-        verified = verify_pair(ready.article.id, query_text, state, text, parameters.rules)
+        verified = verify_pair(query_text, state, text, parameters.rules)
         alike = _alike(query_text, verified)
         if verified.evidence.kind is None and alike >= MIN_COSINE:
             evidence = msgspec.structs.replace(verified.evidence, kind=MatchKind.SAME_STORY)
@@ -284,9 +283,7 @@ def _comparable(article: Article, parameters: CollectionParameters) -> Comparabl
 def _comparison(
     a: Article, a_text: ComparableText, b: Article, b_text: ComparableText, rules: Rules
 ) -> Comparison:
-    # of two articles of one id, the first given is text a
-    turned = verify_pair(b.id, b_text, a, a_text, rules)
-    found = VerifiedMatch(other=b, text=b_text, evidence=turned.evidence, first=not turned.first)
+    found = verify_pair(a_text, b, b_text, rules)
     return Comparison(
         article=a,
         other=b,

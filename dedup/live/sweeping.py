@@ -184,7 +184,6 @@ class Sweeper:
             text, first = state.node.text, state.node.carriers[0]
             query = Query(
                 text=text,
-                id=state.id,
                 source=first.source,
                 published=first.published,
                 tokens=tokens,

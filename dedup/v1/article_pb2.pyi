@@ -450,6 +450,7 @@ Global___Match: _TypeAlias = Match  # noqa: Y015
 @_typing.final
 class Passage(_message.Message):
     """A maximal run of equal words, at least 6, that stands in both texts. Passages of a match do not overlap in either.
+    They are found longest first; of equally long ones the first in the body with the smaller `text_digest`.
 
     Offsets are half-open and point into headline + "\\n" + body as received (the "\\n" also after an empty headline),
     counted in the OffsetEncoding of the answer, by default Unicode code points.
