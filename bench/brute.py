@@ -13,7 +13,6 @@ import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -37,8 +36,6 @@ GROUPS: Final = {
 }
 #: A pair with enough shared words that is no match by definition: too small a part of both texts.
 BELOW: Final = "below"
-#: A pair that shares so much only with its headlines: the index is made of bodies, a text is the same under any.
-HEADLINE: Final = "headline"
 
 
 def real(path: Path, count: int) -> list[Article]:
@@ -92,24 +89,11 @@ def _pairs(articles: Sequence[Article]) -> Iterator[tuple[tuple[str, str], str]]
         if not _enough(measures.passages):
             continue
         kind = oracle.kind_of(measures)
-        if kind is None:
-            yield (a.id, b.id), BELOW
-        elif _bodies_share_enough(a, b, measures):
-            yield (a.id, b.id), GROUPS[kind]
-        else:
-            yield (a.id, b.id), HEADLINE
+        yield (a.id, b.id), BELOW if kind is None else GROUPS[kind]
 
 
 def _enough(passages: Iterable[oracle.OraclePassage]) -> bool:
     return sum(p.half_words for p in passages if p.half_words >= 2 * PASSAGE_WORDS) >= 2 * SHARED_WORDS
-
-
-def _bodies_share_enough(a: oracle.OracleArticle, b: oracle.OracleArticle, measures: oracle.Measures) -> bool:
-    first, second = len(a.headline), len(b.headline)
-    if _enough(p for p in measures.passages if p.start > first and p.other_start > second):
-        return True
-    # a passage that begins in a headline may take words that the bodies share, too
-    return _enough(oracle.compare(replace(a, headline=""), replace(b, headline="")).passages)
 
 
 def _sharing(ordered: Sequence[Article]) -> list[tuple[int, int]]:

@@ -105,10 +105,9 @@ def run(options: Options) -> Found:
                 for who, found in finders.items()
             },
         }
-        below, headline = counts[brute.BELOW], counts[brute.HEADLINE]
         notes.append(
-            f"{name}: {len(articles)} articles. Beside these, {below} pairs share as much but are no match by "
-            f"definition, and {headline} share it only with their headlines, which the index leaves out"
+            f"{name}: {len(articles)} articles. Beside these, {counts[brute.BELOW]} pairs share as much but are no "
+            "match by definition"
         )
     grid = Grid(
         f"Recall of pairs: {PAIRS}",

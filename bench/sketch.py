@@ -41,7 +41,7 @@ def check_equal(articles: Sequence[Article]) -> int:
         peer = datasketch.MinHash(
             num_perm=_PARAMETERS.permutations, seed=_PARAMETERS.seed, hashfunc=xxhash.xxh32_intdigest
         )
-        peer.update_batch(shingle_strings(tokens, _PARAMETERS.shingle_size, tokens.headline))
+        peer.update_batch(shingle_strings(tokens, _PARAMETERS.shingle_size))
         if not np.array_equal(ours(article).signature, peer.hashvalues):
             raise RuntimeError(f"the signature of {article.id} is not datasketch's")
     return len(articles)

@@ -1,8 +1,8 @@
 r"""The values that pass between the rooms: frozen, slotted, without behavior that reads or writes.
 
 Offsets are Unicode code points into ``headline + "\n" + body`` as received (the newline also after an
-empty headline), half-open. Lengths called *words* count a character of a script without spaces as half a
-word and are rounded down. Times are Unix seconds in UTC.
+empty headline), half-open. The text of an article is its body, see :mod:`dedup.core.text`. Lengths called *words*
+count a character of a script without spaces as half a word and are rounded down. Times are Unix seconds in UTC.
 """
 
 from __future__ import annotations

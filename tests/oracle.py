@@ -7,7 +7,8 @@ against, so it is written for plainness, one character and one token at a time. 
 Lengths are kept in *half words* (see :mod:`tests.oracle_text`): every threshold is compared exactly;
 lengths given in words are rounded down.
 
-Of two texts, text a is the one whose body has the smaller digest.
+The text of an article is its body; its headline counts for nothing, unless the body has no token: then it is the
+body. Of two texts, text a is the one with the smaller digest.
 
 A token of an article is boilerplate if any shingle that covers it is boilerplate of the article's source; such
 a token equals nothing.
@@ -76,9 +77,19 @@ class OracleArticle:
         return f"{self.headline}\n{self.body}"
 
     @property
+    def tokens(self) -> tuple[Token, ...]:
+        """What the article is compared by: the tokens of its body, or of its headline where the body has none."""
+        return _tokens(self.headline, self.body)
+
+    @property
+    def words(self) -> int:
+        """The length of that, rounded down."""
+        return half_words(self.tokens) // 2
+
+    @property
     def digest(self) -> bytes:
-        """What says which of two texts is text a: XXH3-128 of the body's normal forms joined by spaces."""
-        return xxhash.xxh3_128_digest(" ".join(token.text for token in _tokens(self.body)).encode())
+        """What says which of two texts is text a: XXH3-128 of the normal forms joined by spaces."""
+        return _digest(self.headline, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +177,7 @@ def boilerplate(
     for article in articles:
         if article.source and article.published:
             when = published_at(article.published)
-            for shingle in shingles(tokenize(article.text)):
+            for shingle in shingles(article.tokens):
                 seen[article.source, shingle][article.id] = when
     found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for (source, shingle), times in seen.items():
@@ -290,8 +301,15 @@ def _turned(passage: OraclePassage) -> OraclePassage:
 
 
 @functools.lru_cache(maxsize=4096)
-def _tokens(text: str) -> tuple[Token, ...]:
-    return tuple(tokenize(text))
+def _tokens(headline: str, body: str) -> tuple[Token, ...]:
+    before = len(headline) + 1
+    of_body = tuple(replace(t, start=t.start + before, end=t.end + before) for t in tokenize(body))
+    return of_body or tuple(tokenize(headline))
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(headline: str, body: str) -> bytes:
+    return xxhash.xxh3_128_digest(" ".join(token.text for token in _tokens(headline, body)).encode())
 
 
 def _unquoted(tokens: Iterable[Token]) -> int:
@@ -307,7 +325,7 @@ def compare(
 ) -> Measures:
     """Every measure of two articles. ``boilerplate_of`` gives the shingles to leave out, by source."""
     first, second = sorted((x, y), key=lambda article: article.id.encode())
-    a, b = _tokens(first.text), _tokens(second.text)
+    a, b = first.tokens, second.tokens
     known = boilerplate_of or {}
     boilerplate_a = _boilerplate_mask(a, known.get(first.source, set()))
     boilerplate_b = _boilerplate_mask(b, known.get(second.source, set()))
@@ -321,12 +339,11 @@ def compare(
     sets = shingles(a), shingles(b)
     union = len(sets[0] | sets[1])
     shorter = min(a, b, key=lambda tokens: (half_words(tokens), _unquoted(tokens)))
-    body_a, body_b = _tokens(first.body), _tokens(second.body)
     return Measures(
         article=first.id,
         other=second.id,
-        equal_bodies=[t.text for t in body_a] == [t.text for t in body_b],
-        comparable=min(half_words(body_a), half_words(body_b)) >= 2 * MINIMUM_BODY_WORDS,
+        equal_bodies=[t.text for t in a] == [t.text for t in b],
+        comparable=min(half_words(a), half_words(b)) >= 2 * MINIMUM_BODY_WORDS,
         jaccard=len(sets[0] & sets[1]) / union if union else 0.0,
         containment=shared / half_words(a) if a else 0.0,
         other_containment=shared / half_words(b) if b else 0.0,
@@ -430,7 +447,7 @@ def candidate_pairs(
     possible. ``same_source=False`` leaves out pairs whose articles name the same source.
     """
     ordered = sorted(articles, key=lambda article: article.id.encode())
-    tokens = [tokenize(article.text) for article in ordered]
+    tokens = [article.tokens for article in ordered]
     sources: dict[str, int] = {}
     owner = np.array(
         [sources.setdefault(a.source, len(sources)) if a.source else -1 - i for i, a in enumerate(ordered)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,6 +79,14 @@ def test_settling_does_what_its_rules_say(rng: random.Random, texts: int, edges:
     left = [edge for edge, does in zip(made, counts, strict=True) if does]
     assert oracle_clusters.settle(nodes, left, _RULES).clusters == wanted.clusters
     assert oracle_clusters.settle(nodes, left, _RULES).stories == wanted.stories
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 14), st.integers(0, 40))
+def test_the_first_carrier_decides_nothing(rng: random.Random, texts: int, edges: int) -> None:
+    """A text is of one outlet if all its carriers are, in whatever order these are named."""
+    nodes, made = _component(rng, texts, edges)
+    turned = {t: msgspec.structs.replace(node, carriers=node.carriers[::-1]) for t, node in nodes.items()}
+    assert settle(turned, _array(made), _RULES) == settle(nodes, _array(made), _RULES)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -280,7 +280,7 @@ def test_decisions_follow_from_what_came_before(family: str) -> None:
 
 def decide(article: OracleArticle, earlier: Iterable[OracleArticle]) -> str:
     """The decision about ``article``, from kinds and containment alone."""
-    if oracle.half_words(oracle.tokenize(article.body)) < 2 * oracle.MINIMUM_BODY_WORDS:
+    if oracle.half_words(article.tokens) < 2 * oracle.MINIMUM_BODY_WORDS:
         return "not_comparable"
     decision = "new"
     for other in earlier:

@@ -47,7 +47,8 @@ WIRE = Article(
 )
 COPY = Article("copy", "Pier is closed", "\n".join(PARAGRAPHS), "The Islander", published=1_510_390_800.0)
 PART = Article(
-    "part", "Islands cut off?", "\n".join([*PARAGRAPHS[1:3], "Our reporter walked the pier and counted gulls."]),
+    "part", "Islands cut off?",
+    "\n".join([*PARAGRAPHS[1:3], "Our reporter walked the pier on Sunday and counted eleven gulls and no divers."]),
     "Lindmouth Post", published=1_510_394_400.0,
 )  # fmt: skip
 OTHER = Article(

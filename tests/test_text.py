@@ -154,7 +154,6 @@ def test_mixed_scripts_count_halves_and_wholes() -> None:
     assert tokens.words() == ["iphone", "在", "2024", "年", "20", "ข้", "อ", "서울"]
     assert [2 - (int(flag) & HALF) for flag in tokens.flags] == [2, 1, 2, 1, 2, 1, 1, 2]
     assert tokens.half_words() == 12
-    assert tokens.half_words(2) == 9
 
 
 @pytest.mark.parametrize("hangul", ["한국어", "각"])
@@ -175,7 +174,6 @@ def test_a_text_without_words_has_no_tokens(text: str) -> None:
     assert len(tokens) == 0
     assert tokens.words() == []
     assert tokens.half_words() == 0
-    assert tokens.headline == 0
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "e\u0301", "ﷺ", "𝐱"])
@@ -210,20 +208,42 @@ def test_unpaired_surrogates_are_refused() -> None:
 def test_offsets_count_from_the_headline() -> None:
     """One line feed stands between headline and body, also where the headline is empty."""
     tokens = tokenize("Été 2024", "Les été\u0301s")
-    assert tokens.headline == 2
-    assert (tokens.starts.tolist(), tokens.ends.tolist()) == ([0, 4, 9, 13], [3, 8, 12, 18])
+    assert tokens.words() == words("Les été\u0301s")
+    assert (tokens.starts.tolist(), tokens.ends.tolist()) == ([9, 13], [12, 18])
     assert tokenize("", "one two").starts.tolist() == [1, 5]
-    assert tokenize("one two", "").headline == 2
 
 
 @given(st.text(max_size=30), st.text(max_size=60), st.text(max_size=30))
 def test_the_body_reads_the_same_under_every_headline(headline: str, body: str, other: str) -> None:
     """Words, flags and digest of a body do not depend on the headline, and its offsets only shift."""
+    if not words(body):
+        body += "word"
     a, b = tokenize(headline, body), tokenize(other, body)
-    for left, right in ((a.hashes, b.hashes), (a.flags, b.flags)):
-        assert np.array_equal(left[a.headline :], right[b.headline :])
-    assert np.array_equal(a.starts[a.headline :] - len(headline), b.starts[b.headline :] - len(other))
+    assert a.words() == b.words() == words(body)
+    assert np.array_equal(a.flags, b.flags)
+    for left, right in ((a.starts, b.starts), (a.ends, b.ends)):
+        assert np.array_equal(left - len(headline), right - len(other))
     assert a.body_digest() == b.body_digest() == tokenize("", body).body_digest()
+
+
+@pytest.mark.parametrize("body", ["", " \n", "…!?—", "\x00", "<p></p>", "\u200b"])
+@given(headline=st.text(max_size=60))
+def test_a_headline_over_no_words_is_the_body(body: str, headline: str) -> None:
+    """It has the words, flags and digest that it would have as a body, at its own offsets."""
+    alone, meant = tokenize(headline, body), tokenize("", headline)
+    assert alone.words() == meant.words()
+    assert np.array_equal(alone.flags, meant.flags)
+    assert np.array_equal(alone.starts, meant.starts - 1)
+    assert np.array_equal(alone.ends, meant.ends - 1)
+    assert alone.body_digest() == meant.body_digest()
+
+
+def test_code_and_quotation_do_not_reach_from_the_headline_into_the_body() -> None:
+    """Marks and braces that a headline leaves open change nothing in the body."""
+    body = "it is over} and left” the room --> now"
+    for headline in ("He said “", "a { b: c", "<!-- x", "<script>"):
+        tokens = tokenize(headline, body)
+        assert (tokens.words(), tokens.flags.tolist()) == (words(body), tokenize("", body).flags.tolist())
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

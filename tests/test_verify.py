@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from dedup.core.text import HALF, QUOTED, tokenize
 from dedup.core.verify import ComparableText, comparable, to_passages, verify
 from dedup.core.verify_pair import verify_pair
-from dedup.model import MatchKind, Rules
+from dedup.model import Article, MatchKind, Rules
 from tests import data, oracle
 
 PIECES = st.sampled_from(
@@ -106,6 +107,41 @@ def test_passages_and_measures_are_those_of_the_reference(seed: int) -> None:
             tokenize("", text[p.start : p.end]).words()
             == tokenize("", other_text[p.other_start : p.other_end]).words()
         )
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=150, deadline=None)
+def test_no_side_and_no_headline_decides_what_two_texts_share(seed: int) -> None:
+    """Passages of one length that stand in many places: the same ones from either side, under any headlines."""
+    rng = random.Random(seed)
+    pool = [f"{data.prose(rng, 7)}." for _ in range(4)] + [f"“{data.prose(rng, 7)}”"]
+    bodies = ["\n".join(rng.choices(pool, k=rng.randrange(2, 9))) for _ in range(2)]
+    if rng.random() < 0.2:  # one text, of which one carrier quotes less
+        bodies[1] = bodies[0].replace("“", "", 1)
+    headlines = ["", data.prose(rng, 5), bodies[0], bodies[1]]
+    found = set()
+    for left, right in itertools.product(headlines, headlines):
+        a, b = Article("a", left, bodies[0]), Article("b", right, bodies[1])
+        own, other = ready(a.headline, a.body), ready(b.headline, b.body)
+        there, back = verify_pair(own, b, other), verify_pair(other, a, own)
+        assert (there.containment, there.other_containment) == (back.other_containment, back.containment)
+        for pair, texts in ((there, (own, other)), (back, (other, own))):
+            shown = to_passages(pair.evidence, texts[0].tokens, texts[1].tokens, query_first=pair.first)
+            shifts = (len(left) + 1, len(right) + 1)[:: 1 if pair is there else -1]
+            spans = [(p.start - shifts[0], p.other_start - shifts[1], p.words, p.quoted) for p in shown]
+            if pair is back:
+                spans = sorted((y, x, words, quoted) for x, y, words, quoted in spans)
+            e = pair.evidence
+            measures = e.kind, e.jaccard, e.shared, e.quoted, e.unquoted_words, e.trigrams, e.trigram_share
+            found.add((*measures, e.min_coverage, tuple(spans)))
+    assert len(found) == 1
+
+
+def test_texts_without_words_equal_nothing() -> None:
+    """Two texts of no words have equal digests, and share nothing."""
+    nothing = ready("", "…"), ready("?", "")
+    assert nothing[0].digest == nothing[1].digest
+    assert verify_pair(nothing[0], Article("b"), nothing[1]).evidence.kind is None
 
 
 def test_seed_pairs_have_their_kinds() -> None:

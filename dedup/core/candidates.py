@@ -100,10 +100,10 @@ def scan_postings(
 
 
 def usable_tokens(
-    sketch: Sketch, boilerplate: NDArray[np.bool_], tokens: int, headline: int, shingle_size: int
+    sketch: Sketch, boilerplate: NDArray[np.bool_], tokens: int, shingle_size: int
 ) -> NDArray[np.bool_]:
     """Which tokens of a text, shape (tokens,), may be evidence: those that are not boilerplate."""
     usable: NDArray[np.bool_] = kernels.usable(
-        sketch.postings, sketch.minima, sketch.positions, boilerplate, tokens, headline, shingle_size
+        sketch.postings, sketch.minima, sketch.positions, boilerplate, tokens, shingle_size
     )
     return usable

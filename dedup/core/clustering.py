@@ -184,7 +184,7 @@ def _places(edges: Edges) -> tuple[NDArray[np.uint32], NDArray[np.intp], NDArray
 
 
 def _outlets(nodes: Sequence[TextNode]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """The outlet of each text's first carrier, and whether all its carriers are that one's."""
+    """An outlet of each text, and whether the text is of one outlet: all its carriers are, whichever is the first."""
     sources = np.fromiter((node.carriers[0].source for node in nodes), np.uint64, len(nodes))
     alone = np.fromiter((_is_of_one(node.carriers) for node in nodes), np.bool_, len(nodes))
     return sources, alone

@@ -214,18 +214,16 @@ def habits(marks: NDArray[np.uint8], source: int, met: Sequence[EarlierMatch]) -
     return (held >= HABIT) & ~marks[elsewhere].any(axis=0)
 
 
-def against_equal(query: ComparableText, other: ComparableText | None) -> tuple[float, WordCounts]:
-    """An article's share of words, and their counts, in an earlier one with the same body."""
-    same = other is not None and other.headline == query.headline
-    covered = query.half_words if same else query.tokens.half_words(query.tokens.headline)
-    return covered / max(1, query.half_words), count_exact(query, same)
-
-
-def count_exact(query: ComparableText, same_headline: bool) -> WordCounts:
-    """The same for an article whose body stands word for word in an earlier one."""
-    body = np.arange(len(query.tokens)) >= (0 if same_headline else query.tokens.headline)
-    quoted = body & (query.tokens.flags & QUOTED > 0)
-    return split_words(query.tokens, body & ~quoted, quoted, query.boilerplate)
+def against_equal(
+    query: ComparableText, carriers: Sequence[Carrier]
+) -> tuple[list[EarlierArticle], WordCounts]:
+    """What :func:`count_words` gives for an article whose text stands word for word in earlier ones."""
+    quoted = query.tokens.flags & QUOTED > 0
+    earlier = [
+        EarlierArticle(carrier=carrier, kind=MatchKind.EXACT, containment=1.0, weight=1.0)
+        for carrier in carriers
+    ]
+    return earlier, split_words(query.tokens, ~quoted, quoted, query.boilerplate)
 
 
 def split_words(

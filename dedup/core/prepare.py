@@ -84,7 +84,7 @@ def prepare_each(
 def _read(article: Article, parameters: CollectionParameters) -> tuple[Tokens, bytes, bool]:
     """Tokens as the collection keeps them, the digest of the body, and whether it is long enough to compare."""
     tokens = tokenize(article.headline, article.body)
-    long_enough = tokens.half_words(tokens.headline) >= 2 * parameters.minimum_words
+    long_enough = tokens.half_words() >= 2 * parameters.minimum_words
     digest = tokens.body_digest()
     return tokens if parameters.keep_text else tokens.reduced(), digest, long_enough
 
@@ -95,7 +95,5 @@ def _sketched(
     sketched = sketch(tokens, how)
     if not parameters.same_story:
         return sketched, _NO_PAIRS
-    body = slice(tokens.headline, None)
-    usable = np.ones(len(tokens), np.bool_)[body]
-    units, *_ = kernels.units_of(tokens.hashes[body], tokens.flags[body], usable)
+    units, *_ = kernels.units_of(tokens.hashes, tokens.flags, np.ones(len(tokens), np.bool_))
     return sketched, word_pairs(units)

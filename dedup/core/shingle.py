@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from dedup.core.text import Tokens
 
 
-def shingle_hashes(tokens: Tokens, size: int, first: int = 0) -> NDArray[np.uint64]:
-    """64-bit hashes of the shingles from token ``first`` on, by position; shape (max(0, n - first - size + 1),)."""
-    hashes: NDArray[np.uint64] = kernels.shingles(tokens.hashes[first:], size)
+def shingle_hashes(tokens: Tokens, size: int) -> NDArray[np.uint64]:
+    """64-bit hashes of the shingles, by position; shape (max(0, n - size + 1),)."""
+    hashes: NDArray[np.uint64] = kernels.shingles(tokens.hashes, size)
     return hashes
 
 
-def shingle_strings(tokens: Tokens, size: int, first: int = 0) -> list[bytes]:
+def shingle_strings(tokens: Tokens, size: int) -> list[bytes]:
     """The shingles as UTF-8, tokens joined by one space: what :func:`dedup.core.sketch.signature` hashes."""
     raw = tokens.utf8.tobytes()
     last = len(tokens) - size + 1
-    return [raw[tokens.byte_starts[i] : tokens.byte_ends[i + size - 1]] for i in range(first, last)]
+    return [raw[tokens.byte_starts[i] : tokens.byte_ends[i + size - 1]] for i in range(last)]

@@ -14,7 +14,7 @@ random order leaves 0.220, at the same guarantee.
 *Bands* of the signature are postings too, in the profile ``copies``, and beside window minima only where those do not
 find every pair of the Jaccard similarity that bands are for, see :attr:`SketchParameters.bands_add`.
 
-All are taken from the body alone: a text is the same text under any headline, and so are its postings.
+All are taken from the body alone, see :func:`dedup.core.text.tokenize`: a text is the same text under any headline.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Sketch(msgspec.Struct, frozen=True, gc=False):
     """Postings of one text.
 
     ``postings`` uint64 of 42 bits, distinct, ascending: window minima and band keys. ``minima`` (the same 42
-    bits) and ``positions`` int32, shape (m,), are the window minima by position, positions being tokens of the body.
+    bits) and ``positions`` int32, shape (m,), are the window minima by position, positions being tokens.
     """
 
     signature: NDArray[np.uint32]
@@ -117,20 +117,20 @@ def permutations(count: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.
     return half * np.uint32(2) + np.uint32(1), increments
 
 
-def signature(tokens: Tokens, parameters: SketchParameters, first: int = 0) -> NDArray[np.uint32]:
-    """MinHash signature, uint32 of shape (permutations,), of the shingles from token ``first`` on.
+def signature(tokens: Tokens, parameters: SketchParameters) -> NDArray[np.uint32]:
+    """MinHash signature, uint32 of shape (permutations,), of the shingles of a text.
 
     A text shorter than a shingle has the signature of the empty set: all ones.
     """
     a, b = permutations(parameters.permutations, parameters.seed)
     values: NDArray[np.uint32] = kernels.signature(
-        tokens.utf8, tokens.byte_starts, tokens.byte_ends, first, parameters.shingle_size, a, b
+        tokens.utf8, tokens.byte_starts, tokens.byte_ends, parameters.shingle_size, a, b
     )
     return values
 
 
 def sketch(tokens: Tokens, parameters: SketchParameters, *, signed: bool = False) -> Sketch:
-    """Postings of the body of a text; the signature where bands need it or ``signed`` asks for it, else empty."""
+    """Postings of a text; the signature where bands need it or ``signed`` asks for it, else empty."""
     banding = parameters.banding if parameters.bands_add else NO_BANDS
     with_signature = signed or banding.bands > 0
     a, b = permutations(parameters.permutations if with_signature else 0, parameters.seed)
@@ -139,7 +139,6 @@ def sketch(tokens: Tokens, parameters: SketchParameters, *, signed: bool = False
         tokens.utf8,
         tokens.byte_starts,
         tokens.byte_ends,
-        tokens.headline,
         parameters.shingle_size,
         a,
         b,

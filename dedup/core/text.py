@@ -1,4 +1,8 @@
-"""Normalize and tokenize text of any script, keeping offsets and tracking quotation marks.
+r"""Normalize and tokenize text of any script, keeping offsets and tracking quotation marks.
+
+The text of an article is its body. Its headline takes no part in anything that is indexed, compared or counted: an
+editor writes it anew where everything else is copied. Only an article whose body has no word has its headline for a
+body.
 
 A *token* (a *word* in every definition of this project) is a maximal run of letters, marks and numbers
 (Unicode general categories L, M, N). In scripts written without spaces (Han, kana, Thai, Lao, Khmer,
@@ -13,7 +17,7 @@ normal form:
 
 Code of the page (:mod:`dedup.core.markup`) is no word: it reads as spaces.
 
-Offsets are code points of the text as received, half-open. Control characters read as spaces.
+Offsets are code points of ``headline + "\n" + body`` as received, half-open. Control characters read as spaces.
 
 Quotation marks: a token is *quoted* when it stands inside a pair of marks. The state starts anew at every
 paragraph (newline). Pairs are those of the languages that use them; a straight mark opens or closes by what
@@ -38,7 +42,7 @@ from numpy.typing import NDArray
 from dedup.core import kernels
 from dedup.core.markup import code_spans
 
-NORMALIZER_VERSION: Final = 2
+NORMALIZER_VERSION: Final = 3
 
 #: Bits of ``Tokens.flags``.
 HALF: Final = 1
@@ -140,10 +144,10 @@ class CharacterTables:
 class Tokens(msgspec.Struct, frozen=True, gc=False):
     """The tokens of one text; every array has shape (n,) except ``utf8``.
 
-    ``hashes`` uint64 of the normal form; ``starts``, ``ends`` int32 code points of the text as received;
+    ``hashes`` uint64 of the normal form; ``starts``, ``ends`` int32 code points of the article as received;
     ``flags`` uint8 of HALF and QUOTED; ``utf8`` the normal forms joined by single spaces, in which token i is
-    ``utf8[byte_starts[i]:byte_ends[i]]``. ``headline`` is the number of leading tokens that stand before
-    the body. Where ``is_reduced``, hashes and ``utf8`` are of seven bits a token, see :meth:`reduced`.
+    ``utf8[byte_starts[i]:byte_ends[i]]``. Where ``is_reduced``, hashes and ``utf8`` are of seven bits a token, see
+    :meth:`reduced`.
     """
 
     hashes: NDArray[np.uint64]
@@ -153,7 +157,6 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
     utf8: NDArray[np.uint8]
     byte_starts: NDArray[np.int32]
     byte_ends: NDArray[np.int32]
-    headline: int = 0
     is_reduced: bool = False
 
     def __len__(self) -> int:
@@ -166,24 +169,23 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
 
     def body_digest(self) -> bytes:
         """16 bytes, XXH3-128 of the normalized body: equal digests are equal texts."""
-        first = int(self.byte_starts[self.headline]) if self.headline < len(self) else len(self.utf8)
-        return xxhash.xxh3_128_digest(self.utf8[first:].data)
+        return xxhash.xxh3_128_digest(self.utf8.data)
 
     def reduced(self) -> Tokens:
         """The same tokens as far as seven bits each can tell them apart: what a collection without text compares.
 
-        Everything made of them can be made again from :meth:`letters`, flags and the length of the headline. Two
-        words of news agree by chance once in fifty times, runs of six, the shortest passage, practically never.
+        Everything made of them can be made again from :meth:`letters` and flags. Two words of news agree by chance
+        once in fifty times, runs of six, the shortest passage, practically never.
         """
-        return of_letters(self.letters(), self.flags, self.headline, self.starts, self.ends)
+        return of_letters(self.letters(), self.flags, self.starts, self.ends)
 
     def letters(self) -> NDArray[np.uint8]:
         """Seven bits of each token's hash, uint8 of shape (n,); the reduced form keeps these."""
         return self.utf8[::2].copy() if self.is_reduced else (self.hashes & _LETTER).astype(np.uint8)
 
-    def half_words(self, start: int = 0) -> int:
-        """Length in half words from token ``start`` on."""
-        return 2 * (len(self) - start) - int(np.count_nonzero(self.flags[start:] & HALF))
+    def half_words(self) -> int:
+        """Length in half words."""
+        return 2 * len(self) - int(np.count_nonzero(self.flags & HALF))
 
     def half_words_of(self, chosen: NDArray[np.bool_]) -> int:
         """Length in half words of the tokens chosen, bool of shape (n,)."""
@@ -335,7 +337,6 @@ def _letter_hashes() -> NDArray[np.uint64]:
 def of_letters(
     letters: NDArray[np.uint8],
     flags: NDArray[np.uint8],
-    headline: int,
     starts: NDArray[np.int32] | None = None,
     ends: NDArray[np.int32] | None = None,
 ) -> Tokens:
@@ -351,7 +352,6 @@ def of_letters(
         utf8=utf8,
         byte_starts=begins,
         byte_ends=stops,
-        headline=headline,
         is_reduced=True,
     )
 
@@ -367,12 +367,19 @@ def _blanked(points: NDArray[np.uint32], spans: list[tuple[int, int]]) -> NDArra
 
 
 def tokenize(headline: str, body: str) -> Tokens:
-    r"""Tokens of ``headline + "\n" + body``.
+    r"""The tokens that an article is compared by: those of its body, or of its headline where the body has none.
+
+    Offsets count the code points of ``headline + "\n" + body`` either way.
 
     Raises:
         UnicodeEncodeError: the text holds an unpaired surrogate; callers refuse those at the edge.
     """
-    text = f"{headline}\n{body}"
+    tokens = _tokenize(body, len(headline) + 1)
+    return tokens if len(tokens) or not headline else _tokenize(headline, 0)
+
+
+def _tokenize(text: str, offset: int) -> Tokens:
+    """The tokens of a text before which ``offset`` code points stand."""
     t = tables()
     points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     others, size, doubt = (
@@ -385,13 +392,14 @@ def tokenize(headline: str, body: str) -> Tokens:
         others, size, _ = kernels.beyond_ascii(points, t.fold_length, t.doubtful)
     if code := code_spans(text):
         points = _blanked(points, code)
-    hashes, spans, flags, utf8, ahead = kernels.tokenize(
-        points, others, size, len(headline), t.kind, t.quote, t.letters, t.fold_start, t.fold_length, t.folded
+    hashes, spans, flags, utf8 = kernels.tokenize(
+        points, others, size, t.kind, t.quote, t.letters, t.fold_start, t.fold_length, t.folded
     )
     starts, ends, byte_starts, byte_ends = spans
     if begins is not None and stops is not None:
         starts, ends = begins[starts], stops[ends - 1]
-        ahead = int(np.searchsorted(starts, len(headline), side="left"))
+    starts += offset
+    ends += offset
     return Tokens(
         hashes=hashes,
         starts=starts,
@@ -400,5 +408,4 @@ def tokenize(headline: str, body: str) -> Tokens:
         utf8=utf8,
         byte_starts=byte_starts,
         byte_ends=byte_ends,
-        headline=ahead,
     )

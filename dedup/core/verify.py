@@ -4,7 +4,7 @@ The kind of a match is the first definition that holds; the numbers are the fiel
 :class:`~dedup.model.Rules`, settings of a collection:
 
 ``EXACT``
-    the normalized bodies are equal.
+    the normalized bodies are equal, and have words.
 ``NEAR_DUPLICATE``
     containment of at least ``covered`` both ways.
 ``EXCERPT``
@@ -23,7 +23,7 @@ The kind of a match is the first definition that holds; the numbers are the fiel
     words: a statement, a post or a letter that one of them prints without marks is still somebody's words.
 
 Containment of A in B is the share of A's words that stand in passages; Jaccard is over the sets of shingles
-of both texts; boilerplate of a source is left out of passages. All of it is
+of both texts; boilerplate of a source is left out of passages. A text is the body of an article. All of it is
 symmetric: the text given first only breaks ties, see :mod:`dedup.core.verify_pair`.
 """
 
@@ -51,8 +51,8 @@ class ComparableText(msgspec.Struct, frozen=True, dict=True):
 
     ``tokens`` are without their normal forms, and have the units for hashes; ``units`` as in :mod:`dedup.core.align`;
     ``usable`` is False for tokens that are boilerplate of the text's source, None where none is, and
-    ``boilerplate_half_words`` their length. ``half_words`` and ``unquoted_half_words`` are of the whole text, headline
-    included.
+    ``boilerplate_half_words`` their length. ``half_words`` and ``unquoted_half_words`` are of the whole text,
+    boilerplate included.
     """
 
     tokens: Tokens
@@ -74,11 +74,6 @@ class ComparableText(msgspec.Struct, frozen=True, dict=True):
     def trigrams(self) -> int:
         """How many distinct trigrams it has, clear as in :mod:`dedup.core.align`."""
         return int(kernels.shingle_table(self.units, kernels.TRIGRAM, kernels.QUOTED_OR_BLOCKED)[1])
-
-    @property
-    def headline(self) -> bytes:
-        """The words of the headline: equal where two headlines have the same, whatever of them is quoted."""
-        return (self.units[: self.tokens.headline] >> kernels.FLAG_BITS).tobytes()
 
     @property
     def boilerplate(self) -> NDArray[np.bool_]:
@@ -221,7 +216,7 @@ def _evidence(a: ComparableText, b: ComparableText, found: Alignment, kind: Matc
 def _kind(a: ComparableText, b: ComparableText, rules: Rules, found: Alignment) -> MatchKind | None:
     shared = found.shared
     if a.digest == b.digest:
-        return MatchKind.EXACT
+        return MatchKind.EXACT if a.half_words else None
     covers_a, covers_b = shared >= rules.covered * a.half_words, shared >= rules.covered * b.half_words
     if shared and covers_a and covers_b:
         return MatchKind.NEAR_DUPLICATE

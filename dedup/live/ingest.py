@@ -34,7 +34,6 @@ from dedup.model import (
     ClusterChange,
     Decision,
     IngestResult,
-    MatchKind,
     Outcome,
     TextNumber,
 )
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
     from dedup.live.sequence_slot import SequenceSlot
     from dedup.live.settling import Settler
     from dedup.model import ArticleNumber, Cluster, Match
-    from dedup.store.records import TextState
 
 _OUTCOMES = {
     "created": Outcome.CREATED,
@@ -305,10 +303,9 @@ class Ingest:
         exact = [] if state is None else first_of_each(state.node.carriers, number, source)
         earlier: list[EarlierArticle] = []
         if exact and state is not None:
-            share, counts = await self._exact(item, state)
-            earlier = [
-                EarlierArticle(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0) for c in exact
-            ]
+            p = item.prepared
+            query_text = ready_text(p.tokens, p.digest, state.boilerplate, p.sketch, self._parameters)
+            earlier, counts = against_equal(query_text, exact)
         elif matched is not None:
             met = earlier_matches(matched.found, batch.states, number, source)
             earlier, counts = count_words(matched.text, source, met)
@@ -326,12 +323,6 @@ class Ingest:
             words_new=decision.words_new,
         )
         return encode_decision(decision, copied)
-
-    async def _exact(self, item: Item, state: TextState) -> tuple[float, WordCounts]:
-        """The article's share of words, and their counts, in an earlier article with the same body."""
-        p = item.prepared
-        query_text = ready_text(p.tokens, p.digest, state.boilerplate, p.sketch, self._parameters)
-        return against_equal(query_text, (await self._matcher.texts([state])).get(state.node.text))
 
     # -- answers -------------------------------------------------------------------------------------
 

@@ -124,7 +124,7 @@ def ready_text(
     if boilerplate:
         made = made or sketch(tokens, SketchParameters.of(parameters))
         flags = unpack_boilerplate(boilerplate, len(made.postings))
-        usable = usable_tokens(made, flags, len(tokens), tokens.headline, parameters.shingle_size)
+        usable = usable_tokens(made, flags, len(tokens), parameters.shingle_size)
     return comparable(tokens, digest, parameters.shingle_size, usable)
 
 
@@ -292,7 +292,7 @@ class Matcher:
         return await self._load(states)
 
     async def text_of(self, node: TextNode) -> ComparableText | None:
-        """The text as its first carrier in ``node`` has it, under that article's own headline; not kept."""
+        """The text as its first carrier in ``node`` has it, with offsets into that article; not kept."""
         number = node.carriers[0].number
         record = (await self.index.records([number])).get(number)
         if record is None or record.article is None:

@@ -162,14 +162,10 @@ class Search:
         )
         matches, total = await self._reader.matches(query_text, text, (number, ready.article.id), limit)
         earlier: list[EarlierArticle] = []
-        share, counts = 0.0, WordCounts(new=ready.words)
+        counts = WordCounts(new=ready.words)
         if state is not None:
-            share, counts = against_equal(query_text, (await self._reader.matcher.texts([state])).get(text))
             carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
-            earlier = [
-                EarlierArticle(carrier=c, kind=MatchKind.EXACT, containment=share, weight=1.0)
-                for c in carriers
-            ]
+            earlier, counts = against_equal(query_text, carriers)
         decision, copied = decide(source_hash(ready.article), earlier, counts)
         names = await self._reader.names([copied])
         return FindResult(
@@ -209,14 +205,15 @@ class Search:
         )
 
     async def compare(self, a: Article | str, b: Article | str) -> Comparison:
-        """Two articles, stored ones by id, with the boilerplate that is known of stored ones left out."""
-        first, a_text = await self._load(a)
-        second, b_text = await self._load(b)
-        return _comparison(first, a_text, second, b_text, self._reader.parameters.rules)
+        """Two articles, stored ones by id, with the boilerplate that is known of stored ones left out.
 
-    async def _load(self, article: Article | str) -> tuple[Article, ComparableText]:
+        One that is not comparable matches nothing, here as elsewhere; the passages are told all the same.
+        """
+        return _comparison(await self._load(a), await self._load(b), self._reader.parameters.rules)
+
+    async def _load(self, article: Article | str) -> _Side:
         if isinstance(article, Article):
-            return article, _comparable(article, self._reader.parameters)
+            return _side(article, self._reader.parameters)
         record = await self._reader.record(article)
         if record.article is None:
             message = f"article {article!r} was removed meanwhile"
@@ -224,14 +221,21 @@ class Search:
         state = (await self._reader.index.texts([record.text])).get(record.text) if record.text else None
         ready = of_record(record, record.article, self._reader.parameters)
         boilerplate = state.boilerplate if state is not None else b""
-        return record.article, ready_text(
-            ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters
-        )
+        text = ready_text(ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters)
+        return _Side(article=record.article, text=text, comparable=ready.comparable)
 
     @staticmethod
     def compare_articles(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
         """Two articles that need not be stored anywhere."""
-        return _comparison(a, _comparable(a, parameters), b, _comparable(b, parameters), parameters.rules)
+        return _comparison(_side(a, parameters), _side(b, parameters), parameters.rules)
+
+
+class _Side(msgspec.Struct, frozen=True, gc=False):
+    """One of two articles that are compared."""
+
+    article: Article
+    text: ComparableText
+    comparable: bool
 
 
 def _is_alone(state: TextState, article_id: str) -> bool:
@@ -272,23 +276,23 @@ def _alike(query_text: ComparableText, found: VerifiedMatch[TextState]) -> float
         shared = np.zeros(len(text.units), np.bool_)
         for row in found.evidence.rows:
             shared[row[column] : row[column] + row[2]] = True
-        sets.append(word_pairs(text.units[text.tokens.headline :], shared[text.tokens.headline :]))
+        sets.append(word_pairs(text.units, shared))
     return similarity(*sets)
 
 
-def _comparable(article: Article, parameters: CollectionParameters) -> ComparableText:
-    return _query_text(prepare(article, parameters), parameters)
+def _side(article: Article, parameters: CollectionParameters) -> _Side:
+    ready = prepare(article, parameters)
+    return _Side(article=article, text=_query_text(ready, parameters), comparable=ready.comparable)
 
 
-def _comparison(
-    a: Article, a_text: ComparableText, b: Article, b_text: ComparableText, rules: Rules
-) -> Comparison:
-    found = verify_pair(a_text, b, b_text, rules)
+def _comparison(a: _Side, b: _Side, rules: Rules) -> Comparison:
+    found = verify_pair(a.text, b.article, b.text, rules)
+    is_match = found.evidence.kind is not None and a.comparable and b.comparable
     return Comparison(
-        article=a,
-        other=b,
-        match=to_match(a.id, a_text, found) if found.evidence.kind is not None else None,
-        passages=to_passages(found.evidence, a_text.tokens, b_text.tokens, query_first=found.first),
+        article=a.article,
+        other=b.article,
+        match=to_match(a.article.id, a.text, found) if is_match else None,
+        passages=to_passages(found.evidence, a.text.tokens, b.text.tokens, query_first=found.first),
     )
 
 

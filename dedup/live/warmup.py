@@ -45,7 +45,7 @@ def _prepare_and_compare(parameters: CollectionParameters) -> None:
     other = ready_text(b.tokens, b.digest, b"", b.sketch, parameters)
     query.tokens.half_words_of(coverage(query, [(verify(query, other), other, True)])[0] > 0)
     if a.tokens.is_reduced:
-        of_letters(np.frombuffer(a.tokens.letters().tobytes(), np.uint8), a.tokens.flags, a.tokens.headline)
+        of_letters(np.frombuffer(a.tokens.letters().tobytes(), np.uint8), a.tokens.flags)
 
 
 def _scan() -> None:

@@ -68,7 +68,6 @@ class _Reduced(msgspec.Struct, array_like=True):
 
     letters: bytes
     runs: list[int]
-    headline: int
     source: str
     byline: str
     located: str
@@ -83,8 +82,8 @@ class _Reduced(msgspec.Struct, array_like=True):
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Payload)
 _reduced_decoder: Final = msgspec.msgpack.Decoder(_Reduced)
-#: First byte of a reduced payload: an array of as many fields as it has, and the other form has not.
-_REDUCED: Final = 0x90 + len(_Reduced.__struct_fields__)
+#: Second byte of a reduced payload: its first field is bytes, where the other form has text.
+_REDUCED: Final = frozenset({0xC4, 0xC5, 0xC6})
 
 
 class ArticleRecord(msgspec.Struct, frozen=True, gc=False):
@@ -205,7 +204,6 @@ def _reduced_payload(article: Article, words: int, credits: tuple[Credit, ...], 
     return _Reduced(
         letters=tokens.letters().tobytes(),
         runs=kernels.runs(tokens.flags).ravel().tolist(),
-        headline=tokens.headline,
         source=article.source,
         byline=article.byline,
         located=article.located,
@@ -220,7 +218,7 @@ def _reduced_payload(article: Article, words: int, credits: tuple[Credit, ...], 
 
 def _reduced_tokens(p: _Reduced) -> Tokens:
     flags = np.repeat(np.array(p.runs[::2], np.uint8), p.runs[1::2])
-    return of_letters(np.frombuffer(p.letters, np.uint8), flags, p.headline)
+    return of_letters(np.frombuffer(p.letters, np.uint8), flags)
 
 
 def payload_of(raw: bytes) -> bytes:
@@ -274,7 +272,7 @@ def decode_record(number: ArticleNumber, raw: bytes, codec: Codec) -> ArticleRec
 def _decode_payload(
     name: str, raw: bytes, version: bytes, version_time: float
 ) -> tuple[Article, int, tuple[Credit, ...], Tokens | None]:
-    p: _Payload | _Reduced = (_reduced_decoder if raw[0] == _REDUCED else _decoder).decode(raw)
+    p: _Payload | _Reduced = (_reduced_decoder if raw[1] in _REDUCED else _decoder).decode(raw)
     headline, body = (p.headline, p.body) if isinstance(p, _Payload) else ("", "")
     article = Article(
         id=name,

@@ -37,7 +37,7 @@ class _MatchKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MatchKind.V
     MATCH_KIND_EXACT: _MatchKind.ValueType  # 1
     """The normalized bodies are equal; the headline does not count."""
     MATCH_KIND_NEAR_DUPLICATE: _MatchKind.ValueType  # 2
-    """The same copy with a new headline, dateline or small edits: containment of at least 0.8 both ways."""
+    """The same copy with a new dateline or small edits: containment of at least 0.8 both ways."""
     MATCH_KIND_EXCERPT: _MatchKind.ValueType  # 3
     """One stands inside the other, which has more: containment of at least 0.8 one way."""
     MATCH_KIND_REWRITE: _MatchKind.ValueType  # 4
@@ -57,7 +57,7 @@ MATCH_KIND_UNSPECIFIED: MatchKind.ValueType  # 0
 MATCH_KIND_EXACT: MatchKind.ValueType  # 1
 """The normalized bodies are equal; the headline does not count."""
 MATCH_KIND_NEAR_DUPLICATE: MatchKind.ValueType  # 2
-"""The same copy with a new headline, dateline or small edits: containment of at least 0.8 both ways."""
+"""The same copy with a new dateline or small edits: containment of at least 0.8 both ways."""
 MATCH_KIND_EXCERPT: MatchKind.ValueType  # 3
 """One stands inside the other, which has more: containment of at least 0.8 one way."""
 MATCH_KIND_REWRITE: MatchKind.ValueType  # 4
@@ -217,7 +217,9 @@ class Article(_message.Message):
     CompareArticles).
     """
     headline: _builtins.str
-    """Headline in plain text, at most 65,536 bytes of UTF-8. May be empty."""
+    """Headline in plain text, at most 65,536 bytes of UTF-8. May be empty. It is shown and searched for credits; what is
+    indexed, compared and counted is the body alone. Only where the body has no word does the headline stand for it.
+    """
     body: _builtins.str
     """Body, at most `max_body_bytes` (default 1,048,576) bytes of UTF-8. May be empty. Control characters are read
     as spaces.
@@ -310,11 +312,11 @@ class StoredArticle(_message.Message):
     arrival_number: _builtins.int
     """Its place in the order of arrival in its collection, from 1. Kept when a later version replaces it."""
     comparable: _builtins.bool
-    """Whether it has text enough to be compared (12 words in the body by default)."""
+    """Whether its body has words enough to be compared (12 by default). A headline over a body without words is the body."""
     text_digest: _builtins.str
     """Digest of the normalized body, 32 hexadecimal digits. Two articles with equal digests carry equal text."""
     words: _builtins.int
-    """Length of headline and body in words."""
+    """Length of the body in words; the headline is not counted."""
     cluster: _builtins.str
     """Name of its cluster now; empty if it has none."""
     story: _builtins.str
@@ -369,7 +371,9 @@ Global___StoredArticle: _TypeAlias = StoredArticle  # noqa: Y015
 
 @_typing.final
 class Match(_message.Message):
-    """A verified relation of `article` to `other`, measured word by word, never estimated."""
+    """A verified relation of `article` to `other`, measured word by word, never estimated. All measures are over the two
+    bodies; headlines take no part in them. They depend on the bodies alone, on no id and no order of arrival.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -395,11 +399,11 @@ class Match(_message.Message):
     kind: Global___MatchKind.ValueType
     """How the two are related: the first definition that holds."""
     jaccard: _builtins.float
-    """Jaccard similarity of the two sets of 5-word shingles, a share, exact."""
+    """Jaccard similarity of the two sets of 5-word shingles of the bodies, a share, exact."""
     containment: _builtins.float
-    """Share of the words of `article` that stand in passages, exact."""
+    """Share of the words of the body of `article` that stand in passages, exact."""
     other_containment: _builtins.float
-    """Share of the words of `other` that stand in passages, exact."""
+    """Share of the words of the body of `other` that stand in passages, exact."""
     shared_words: _builtins.int
     """Words in all passages together."""
     quoted_words: _builtins.int
@@ -449,7 +453,7 @@ Global___Match: _TypeAlias = Match  # noqa: Y015
 
 @_typing.final
 class Passage(_message.Message):
-    """A maximal run of equal words, at least 6, that stands in both texts. Passages of a match do not overlap in either.
+    """A maximal run of equal words, at least 6, that stands in both bodies. Passages of a match do not overlap in either.
     They are found longest first; of equally long ones the first in the body with the smaller `text_digest`.
 
     Offsets are half-open and point into headline + "\\n" + body as received (the "\\n" also after an empty headline),
@@ -558,9 +562,11 @@ class Decision(_message.Message):
     copies: _builtins.str
     """Name of the article it copies: an earlier arrival, never itself. Empty for NEW."""
     covered: _builtins.float
-    """Share of its words that stand in the article it copies."""
+    """Share of the words of its body that stand in the article it copies."""
     words_copied: _builtins.int
-    """Words copied from any earlier arrival, outside quotation marks. This and the next three add up to its words."""
+    """Words copied from any earlier arrival, outside quotation marks. This and the next three add up to the words of
+    its body.
+    """
     words_quoted: _builtins.int
     """Words found in an earlier arrival, inside quotation marks here or there."""
     words_boilerplate: _builtins.int

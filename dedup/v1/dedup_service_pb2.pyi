@@ -605,7 +605,7 @@ class CompareArticlesResponse(_message.Message):
 
     @_builtins.property
     def match(self) -> _article_pb2.Match:
-        """How they are related; unset if nothing that counts is shared."""
+        """How they are related; unset if nothing that counts is shared, or if one of them is too short to compare."""
 
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_article_pb2.Passage]:
@@ -1391,7 +1391,7 @@ class CollectionParameters(_message.Message):
     Default 10.
     """
     minimum_words: _builtins.int
-    """Fewest words of a body that is compared, 1 to 10,000. Default 12."""
+    """Fewest words of a body that is compared, 1 to 10,000; a headline over a body without words is the body. Default 12."""
     match_window_days: _builtins.int
     """Only articles published within so many days of one another are compared, 0 to 36,500; 0: all. Default 0."""
     story_span_days: _builtins.int

@@ -53,7 +53,6 @@ from dedup.core.kernels.sketching import (
 )
 from dedup.core.kernels.tiling import (
     BLOCKED,
-    FLAG_BITS,
     OCCURRENCES,
     QUOTED_OR_BLOCKED,
     SEED,
@@ -66,7 +65,6 @@ from dedup.core.kernels.tokens import beyond_ascii, runs, spell, tokenize
 
 __all__ = [
     "BLOCKED",
-    "FLAG_BITS",
     "K_CHARACTER",
     "K_IGNORED",
     "K_MARK",

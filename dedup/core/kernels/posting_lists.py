@@ -138,11 +138,11 @@ def scan_postings(lists, texts, sources, days, own, own_source, own_day, size, l
 
 
 @nb.njit(cache=True, nogil=True)
-def usable(postings, minima, positions, boilerplate, tokens, headline, k):
+def usable(postings, minima, positions, boilerplate, tokens, k):
     """Which of so many tokens are no boilerplate, bool (tokens,).
 
     ``boilerplate`` bool (postings,) says which postings are. ``minima``, each of which is a posting, stand at
-    ``positions``, counted from the end of the headline; one covers its k tokens, two neighbors all between them.
+    ``positions``; one covers its k tokens, two neighbors all between them.
     """
     out = np.ones(tokens, np.bool_)
     stop = 0  # of the boilerplate so far, where the minimum before was some
@@ -150,7 +150,7 @@ def usable(postings, minima, positions, boilerplate, tokens, headline, k):
         if not boilerplate[np.searchsorted(postings, minima[i])]:
             stop = 0
             continue
-        start = positions[i] + headline
+        start = positions[i]
         for t in range(stop if stop > 0 else start, min(start + k, tokens)):
             out[t] = False
         stop = start + k

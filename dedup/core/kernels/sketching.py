@@ -78,12 +78,12 @@ def xxh32(data, start, end):
 
 
 @nb.njit(cache=True, nogil=True)
-def signature(utf8, byte_starts, byte_ends, first, k, a, b):
-    """MinHash signature, shape (permutations,), of the word k-grams from token ``first`` on."""
-    n = max(0, byte_starts.size - k + 1 - first) if a.size > 0 else 0
+def signature(utf8, byte_starts, byte_ends, k, a, b):
+    """MinHash signature, shape (permutations,), of the word k-grams."""
+    n = max(0, byte_starts.size - k + 1) if a.size > 0 else 0
     hashes = np.empty(n, np.uint32)
     for i in range(n):
-        x = xxh32(utf8, byte_starts[first + i], byte_ends[first + i + k - 1])
+        x = xxh32(utf8, byte_starts[i], byte_ends[i + k - 1])
         x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
         x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
         hashes[i] = np.uint32(x ^ (x >> np.uint32(16)))
@@ -150,16 +150,16 @@ def band_keys(signature, bands, rows):
 
 
 @nb.njit(cache=True, nogil=True)
-def sketch(hashes, utf8, byte_starts, byte_ends, first, k, a, b, window, bands, rows, dropped):
-    """Everything the index keeps of the tokens from ``first`` on, in one call.
+def sketch(hashes, utf8, byte_starts, byte_ends, k, a, b, window, bands, rows, dropped):
+    """Everything the index keeps of a text, in one call.
 
     Returns the signature, (permutations,); the postings, distinct and ascending, which are the band keys and,
     with a ``context`` over 0, the window minima, without their lowest ``dropped`` bits; the minima themselves, so
     cut, by position; and their positions. Without permutations there is no signature, and there are no bands.
     """
-    values = signature(utf8, byte_starts, byte_ends, first, k, a, b)
-    every = shingles(hashes[first:], k)
-    prefer_open(every, hashes[first:], k)
+    values = signature(utf8, byte_starts, byte_ends, k, a, b)
+    every = shingles(hashes, k)
+    prefer_open(every, hashes, k)
     positions = window_minima(every, window) if window > 0 else np.empty(0, np.int32)
     minima = np.empty(positions.size, np.uint64)
     for i in range(positions.size):

@@ -92,12 +92,11 @@ def _hash(utf8, start, end):
 
 
 @nb.njit(cache=True, nogil=True)
-def tokenize(points, others, size, headline, kinds, quotes, letters, fold_start, fold_length, folded):
+def tokenize(points, others, size, kinds, quotes, letters, fold_start, fold_length, folded):
     """Tokens of a text given as code points; see :class:`dedup.core.text.Tokens` for what is returned.
 
     ``others`` and ``size`` are what :func:`beyond_ascii` says of it, ``letters`` what ASCII letters and digits fold to
-    (0: neither), ``headline`` is its length in code points. Starts, ends, byte starts and byte ends are the rows of
-    one array; the last of what is returned is the number of tokens that start in the headline.
+    (0: neither). Starts, ends, byte starts and byte ends are the rows of one array.
     """
     most = (points.size - others) // 2 + 1 + others
     spans = np.empty((4, most), np.int32)
@@ -106,7 +105,7 @@ def tokenize(points, others, size, headline, kinds, quotes, letters, fold_start,
     utf8 = np.empty(size + points.size - others + most + 7, np.uint8)
     double = np.zeros(2, np.int64)
     single = np.zeros(2, np.int64)
-    n, size, ahead = 0, 0, 0
+    n, size = 0, 0
     inside, alone = False, False
     before = K_NEWLINE
     i = -1
@@ -123,7 +122,6 @@ def tokenize(points, others, size, headline, kinds, quotes, letters, fold_start,
                 if n > 0:
                     utf8[size] = _SPACE
                     size += 1
-                ahead += i < headline
                 starts[n] = i
                 byte_starts[n] = size
                 flags[n] = _HALF if k == K_CHARACTER else np.uint8(0)
@@ -165,7 +163,7 @@ def tokenize(points, others, size, headline, kinds, quotes, letters, fold_start,
     hashes = np.empty(n, np.uint64)
     for i in range(n):
         hashes[i] = _hash(utf8, byte_starts[i], byte_ends[i])
-    return hashes, spans[:, :n].copy(), flags[:n].copy(), utf8[:size].copy(), ahead
+    return hashes, spans[:, :n].copy(), flags[:n].copy(), utf8[:size].copy()
 
 
 @nb.njit(cache=True, nogil=True)
