@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dedup.core.identity import content_hash
 from dedup.core.prepare import Prepared, prepare_each
 from dedup.core.same_event import fields, span_of
 from dedup.core.sketch import SketchParameters, sketch
 from dedup.model import PubStatus
 from dedup.observability import stage
 from dedup.store.packing import Arrival, posting_bytes
-from dedup.store.records import content_hash, encode_carrier, encode_payload, name_hash
+from dedup.store.records import encode_carrier, encode_payload, name_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

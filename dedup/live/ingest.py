@@ -24,6 +24,7 @@ from dedup.core.decision import (
     earliest,
     first_of_each,
 )
+from dedup.core.identity import source_hash
 from dedup.core.verify_pair import rank
 from dedup.live.arrivals import of_record, prepare_batch
 from dedup.live.batch import Batch, Item, commit_of, item_of
@@ -42,7 +43,6 @@ from dedup.store.packing import Stored, TextCommit, posting_bytes
 from dedup.store.records import (
     decode_decision,
     encode_decision,
-    source_hash,
     state_of_one,
 )
 

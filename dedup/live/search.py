@@ -19,6 +19,7 @@ from dedup.core.decision import (
     earlier_matches,
     first_of_each,
 )
+from dedup.core.identity import source_hash
 from dedup.core.prepare import prepare
 from dedup.core.same_event import (
     MAX_CANDIDATES,
@@ -45,7 +46,6 @@ from dedup.model import (
     TextNumber,
 )
 from dedup.store.packing import posting_bytes
-from dedup.store.records import source_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ import xxhash
 
 from dedup.core import kernels
 from dedup.core.clustering import EDGES, MEASURES, Carrier, Edge, TextNode
+from dedup.core.identity import source_hash
 from dedup.core.provenance import AGENCIES, agency_of_source, credit_bits
 from dedup.core.text import Tokens, of_letters, tokenize
 from dedup.model import (
@@ -149,28 +150,6 @@ def placement_of(carrier: Carrier) -> bytes:
 def placed_source(placement: bytes) -> int:
     """The outlet in a placement."""
     return int(_PLACEMENT.unpack(placement)[0])
-
-
-def content_hash(article: Article) -> bytes:
-    """8 bytes over everything the publisher sent but version and status: equal means redelivered."""
-    fields = (
-        article.headline,
-        article.body,
-        article.source,
-        article.byline,
-        article.located,
-        article.url,
-        article.language,
-        repr(article.published),
-        repr(article.published_is_date),
-    )
-    return xxhash.xxh3_64_digest("\x1f".join(fields).encode())
-
-
-def source_hash(article: Article) -> int:
-    """64 bits of the outlet; an article without one counts as an outlet of its own."""
-    name = "s" + article.source if article.source else "a" + article.id
-    return xxhash.xxh3_64_intdigest(name.encode())
 
 
 def name_hash(article_id: str) -> bytes:

@@ -1,0 +1,1 @@
+"""Slow, separate implementations that tests and benchmarks compare the package with."""
