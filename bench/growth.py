@@ -3,6 +3,8 @@
 Articles are made two thousand at a time while the clock stands still; the pauses are reported. The rate at a size is
 that of the last articles before it (at most 10,000), and the rate of the whole step includes settling at its end. On
 the way to the largest size every tenth is reported: a rate that falls with size is told from one that fell once.
+
+Where another commit was asked for, it grows each collection right after ours.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from bench import brute, corpus, load, metrics
+from bench import beside, brute, corpus, load, metrics
+from bench.appended import Appended
 from bench.options import Options
-from bench.processes import Stack, fresh_stack, memory, used_memory
+from bench.processes import Program, Stack, fresh_stack, memory, used_memory
 from bench.report import Cell, Grid, Part, Plot, percentile
 from dedup.client import AsyncDedupClient
 from dedup.model import Article
@@ -43,7 +46,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was measured when a collection had reached a size. Memory is in bytes, rates in articles a second."""
+    """What was measured when a collection had reached a size. Memory is in bytes, rates in articles a second.
+
+    ``appended_per_article`` is what its articles added to the append-only file since the size before, in bytes.
+    """
 
     name: str
     articles: int
@@ -51,6 +57,7 @@ class Step:
     step_rate: float
     paused_seconds: float
     bytes_per_article: float
+    appended_per_article: float
     ingest_p50_ms: float
     ingest_p99_ms: float
     find_p99_ms: float
@@ -58,6 +65,19 @@ class Step:
     server_resident: int
     store_resident: int
     stages: tuple[Stage, ...]
+
+    def figures(self) -> beside.Figures:
+        """What is compared with the same step of another commit."""
+        return {
+            "until settled": self.step_rate,
+            "articles/s": self.rate,
+            "store B": self.bytes_per_article,
+            "file B": self.appended_per_article,
+            "ingest p99": self.ingest_p99_ms,
+            "find p99": self.find_p99_ms,
+            "server MB": self.server_resident,
+            "store MB": self.store_resident,
+        }
 
 
 @dataclass(slots=True)
@@ -105,7 +125,7 @@ async def _grow(
     stages: list[Stage] = []
     async with AsyncDedupClient(stack.target) as client:
         await load.prepare(client, COLLECTION)
-        with stack.redis() as store:
+        with stack.redis() as store, Appended(store) as appended:
             empty = used_memory(store)
             stored = 0
 
@@ -117,11 +137,13 @@ async def _grow(
             for size in sizes:
                 before = metrics.candidates(stack.metrics)
                 stages.clear()
+                appended_before = appended.size()
                 loaded, rate = await _load(client, source, max(0, size - stored), tell)
                 settle = await load.settled(client, COLLECTION)
                 stored += loaded.count
                 after = metrics.candidates(stack.metrics)
                 sized = (used_memory(store) - empty) / stored
+                grown = (appended.size() - appended_before) / loaded.count
                 fresh = list(itertools.islice(source, 2 * probes))
                 asked = await load.closed_loop(
                     lambda article: client.find(article, collection=COLLECTION),
@@ -138,6 +160,7 @@ async def _grow(
                         loaded.count / (loaded.seconds + settle),
                         loaded.paused,
                         sized,
+                        grown,
                         1000 * percentile(taken, 0.5),
                         1000 * percentile(taken, 0.99),
                         1000 * percentile(asked, 0.99),
@@ -156,8 +179,33 @@ def _probes(options: Options) -> int:
     return min(options.count(quick=40, full=2000), 2000)
 
 
-def _grown(name: str, source: Iterable[Article], sizes: Iterable[int], options: Options) -> list[Step]:
-    with fresh_stack("everysec") as stack:
+@dataclass(slots=True)
+class _Grown:
+    """Every step so far, and those of ours with the same ones of another commit, by name."""
+
+    options: Options
+    steps: list[Step] = field(default_factory=list)
+    pairs: dict[str, list[beside.Round]] = field(default_factory=dict)
+
+    def grow(self, name: str, source: Callable[[], Iterable[Article]], sizes: Sequence[int]) -> list[Step]:
+        """Grow a collection of what a new ``source`` gives, and then another commit's; the steps of ours."""
+        ours, *others = [
+            _grow_on(program, contender, source(), sizes, self.options)
+            for contender, program in beside.in_turns(name, self.options.beside)
+        ]
+        for steps in (ours, *others):
+            self.steps += steps
+        for theirs in others:
+            for one, other in zip(ours, theirs, strict=True):
+                pair = (one.figures(), other.figures())
+                self.pairs.setdefault(f"{name}, {one.articles:,}", []).append(pair)
+        return ours
+
+
+def _grow_on(
+    program: Program, name: str, source: Iterable[Article], sizes: Iterable[int], options: Options
+) -> list[Step]:
+    with fresh_stack("everysec", program) as stack:
         return asyncio.run(_grow(stack, name, iter(source), sizes, options))
 
 
@@ -166,36 +214,47 @@ def run(options: Options) -> Part:
     sizes = options.sizes or ((400, 1200) if options.quick else (10_000, 100_000, 1_000_000))
     hot, footers = options.count(quick=100, full=5000), options.count(quick=100, full=50_000)
     more = 2 * _probes(options)
-    steps = _grown("generated", corpus.stream(10**9), sizes, options)
+    grown = _Grown(options)
+    shown = grown.grow("generated", lambda: corpus.stream(10**9), sizes)
     normal = {
-        size: _grown("generated", corpus.stream(10**9), (size,), options)[0]
+        size: grown.grow("generated", lambda: corpus.stream(10**9), (size,))[0]
         for size in dict.fromkeys((hot, footers))
     }
-    hot_step = _grown("hot story", corpus.hot_story(hot + more), (hot,), options)[0]
-    footer_step = _grown("one footer", corpus.boilerplate(footers + more), (footers,), options)[0]
-    steps += [*normal.values(), hot_step, footer_step]
+    (hot_step,) = grown.grow("hot story", lambda: corpus.hot_story(hot + more), (hot,))
+    (footer_step,) = grown.grow("one footer", lambda: corpus.boilerplate(footers + more), (footers,))
     notes = [
         f"hot story: {hot_step.rate / normal[hot].rate:.2f} x the articles/s of as many normal articles",
         f"one footer: {footer_step.rate / normal[footers].rate:.2f} x the articles/s of as many normal articles",
-        f"the clock stood still while articles were made: {sum(s.paused_seconds for s in steps):.1f} s in all",
+        f"the clock stood still while articles were made: {sum(s.paused_seconds for s in grown.steps):.1f} s in all",
+        "file B: what an article adds to the append-only file, rewrites left out",
     ]
-    if metrics_missing := all(step.candidates is None for step in steps):
+    if metrics_missing := all(step.candidates is None for step in grown.steps):
         notes.append("candidates an article: the server has no such metric")
     path = options.data / "reuters_1987.jsonl.gz"
     if path.exists():
         real = brute.real(path, 600 if options.quick else 21_578)
-        steps += _grown("reuters_1987", real, (len(real) - more,), options)
+        grown.grow("reuters_1987", lambda: real, (len(real) - more,))
     else:
         notes.append(f"reuters_1987 is skipped: {path} is not there")
-    shown = steps[: len(sizes)]
+    settings: dict[str, Any] = {
+        "batches": load.BATCH,
+        "in flight": load.IN_FLIGHT,
+        "append-only": "everysec",
+    }
+    data: dict[str, Any] = {"steps": [asdict(step) for step in grown.steps]}
+    rows = tuple(_row(step, metrics_missing) for step in grown.steps)
+    grids = [Grid("Growth", _columns(metrics_missing), rows), _way(shown[-1].stages)]
+    if (other := options.beside) is not None:
+        settings["dedup"] = other.ours
+        notes += other.notes
+        grids.insert(1, beside.grid("Growth", other, grown.pairs))
+        found = {name: beside.ratios(pair) for name, pair in grown.pairs.items()}
+        data["beside"] = other.about() | {"ratios": found}
     return Part(
         "growth",
-        {"batches": load.BATCH, "in flight": load.IN_FLIGHT, "append-only": "everysec"},
-        (
-            Grid("Growth", _columns(metrics_missing), tuple(_row(s, metrics_missing) for s in steps)),
-            _way(shown[-1].stages),
-        ),
-        {"steps": [asdict(step) for step in steps]},
+        settings,
+        tuple(grids),
+        data,
         _plots(shown),
         tuple(notes),
     )
@@ -217,10 +276,8 @@ def _way(stages: tuple[Stage, ...]) -> Grid:
 
 
 def _columns(without_candidates: bool) -> tuple[str, ...]:
-    columns = (
-        "|articles|articles/s|until settled|B/article|ingest p50 ms|p99 ms|find p99 ms|server MB|store MB"
-    )
-    return (*columns.split("|"), *(() if without_candidates else ("candidates/article",)))
+    columns = "|articles|articles/s|until settled|store B|file B|ingest p50 ms|p99 ms|find p99 ms|server MB|store MB"
+    return (*columns.split("|"), *(() if without_candidates else ("candidates an article",)))
 
 
 def _row(step: Step, without_candidates: bool) -> tuple[Cell, ...]:
@@ -230,6 +287,7 @@ def _row(step: Step, without_candidates: bool) -> tuple[Cell, ...]:
         step.rate,
         step.step_rate,
         step.bytes_per_article,
+        step.appended_per_article,
         step.ingest_p50_ms,
         step.ingest_p99_ms,
         step.find_p99_ms,

@@ -3,6 +3,8 @@
 Every contender of every round has a new store with the same append-only setting, and the same articles in the same
 order; slower ones take the first of them. Ours is counted from the first request to the last answer; the time until
 nothing is pending is given beside it, and the rate that includes it. Processor time counts until then.
+
+Where another commit was asked for, its service is a contender beside each of ours, in turns.
 """
 
 from __future__ import annotations
@@ -11,23 +13,29 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any, Final
 
-from bench import corpus, load, peers, recall
+from bench import beside, corpus, load, peers, recall
+from bench.appended import Appended
 from bench.options import Options
-from bench.processes import Stack, cpu_seconds, fresh_stack, fresh_store, used_memory
+from bench.processes import OURS, Program, Stack, cpu_seconds, fresh_stack, fresh_store, used_memory
 from bench.report import Grid, Part, Plot, median
 from dedup.client import AsyncDedupClient
 from dedup.model import Article, CollectionParameters
 
 COLLECTION: Final = "bench"
+ROLES: Final = ("server", "store", "client")
 _SESSION_BUFFER: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One contender in one round. Bytes and seconds of processors are for one article."""
+    """One contender in one round. Bytes and seconds of processors are for one article.
+
+    ``appended_bytes`` is what its file grew by, rewrites left out.
+    """
 
     contender: str
     articles: int
@@ -35,6 +43,8 @@ class Run:
     settle_seconds: float = 0.0
     store_bytes: float | None = None
     cpu: dict[str, float] = field(default_factory=dict)
+    appended_bytes: float | None = None
+    round: int = 0
 
     @property
     def rate(self) -> float:
@@ -45,6 +55,17 @@ class Run:
     def settled_rate(self) -> float:
         """Articles a second until everything was settled."""
         return self.articles / (self.seconds + self.settle_seconds)
+
+    def figures(self) -> beside.Figures:
+        """What is compared with the same contender of another commit."""
+        return {
+            "until settled": self.settled_rate,
+            "articles/s": self.rate,
+            "store B": self.store_bytes,
+            "file B": self.appended_bytes,
+            **{role: self.cpu.get(role) for role in ROLES},
+            "all": sum(self.cpu.values()),
+        }
 
 
 def economy() -> CollectionParameters:
@@ -61,9 +82,10 @@ def ours(
     *,
     parameters: CollectionParameters | None = None,
     one_by_one: bool = False,
+    program: Program = OURS,
 ) -> Run:
-    """One run of the service on a new store."""
-    with fresh_stack("everysec") as stack:
+    """One run of the service, or of another commit's, on a new store."""
+    with fresh_stack("everysec", program) as stack:
         return asyncio.run(_ours(stack, name, articles, parameters, one_by_one))
 
 
@@ -76,8 +98,8 @@ async def _ours(
 ) -> Run:
     async with AsyncDedupClient(stack.target) as client:
         await load.prepare(client, COLLECTION, parameters)
-        with stack.redis() as store:
-            before, cpu_before = used_memory(store), stack.cpu()
+        with stack.redis() as store, Appended(store) as appended:
+            before, appended_before, cpu_before = used_memory(store), appended.size(), stack.cpu()
             started = time.perf_counter()
             if one_by_one:
                 await load.unary(client, articles, COLLECTION)
@@ -87,7 +109,8 @@ async def _ours(
             settle_seconds = await load.settled(client, COLLECTION)
             cpu = {role: (used - cpu_before[role]) / len(articles) for role, used in stack.cpu().items()}
             size = (used_memory(store) - before) / len(articles)
-    return Run(name, len(articles), seconds, settle_seconds, size, cpu)
+            grown = (appended.size() - appended_before) / len(articles)
+    return Run(name, len(articles), seconds, settle_seconds, size, cpu, grown)
 
 
 # -- peers -----------------------------------------------------------------------------------------
@@ -155,17 +178,27 @@ BATCH, UNARY, ECONOMY = "dedup, batches of 100", "dedup, 32 callers", "dedup, w=
 DATASKETCH, SESSION, RENSA = "datasketch", "datasketch, insertion_session", "rensa, in process"
 
 
-def contenders(articles: Sequence[Article], few: Sequence[Article]) -> dict[str, Callable[[], Run]]:
-    """What to run in each round, by name."""
-    found: dict[str, Callable[[], Run]] = {
-        DATASKETCH: lambda: datasketch_query_insert(DATASKETCH, few),
-        BATCH: lambda: ours(BATCH, articles),
-        SESSION: lambda: datasketch_session(SESSION, few),
-        UNARY: lambda: ours(UNARY, articles, one_by_one=True),
-    }
-    found[ECONOMY] = lambda: ours(ECONOMY, articles, parameters=economy())
-    if peers.optional("rensa") is not None:
-        found[RENSA] = lambda: rensa_in_process(RENSA, few)
+#: Ours, and how each is run.
+SERVICE: Final[dict[str, dict[str, Any]]] = {
+    BATCH: {},
+    UNARY: {"one_by_one": True},
+    ECONOMY: {"parameters": economy()},
+}
+
+
+def contenders(
+    articles: Sequence[Article], few: Sequence[Article], options: Options, number: int
+) -> dict[str, Callable[[], Run]]:
+    """What to run in a round, by name, in this order."""
+    found: dict[str, Callable[[], Run]] = {}
+    if options.peers:
+        found[DATASKETCH] = partial(datasketch_query_insert, DATASKETCH, few)
+        found[SESSION] = partial(datasketch_session, SESSION, few)
+    for name, how in SERVICE.items():
+        for contender, program in beside.in_turns(name, options.beside, number):
+            found[contender] = partial(ours, contender, articles, program=program, **how)
+    if options.peers and peers.optional("rensa") is not None:
+        found[RENSA] = partial(rensa_in_process, RENSA, few)
     return found
 
 
@@ -176,31 +209,38 @@ def run(options: Options) -> Part:
     articles = corpus.articles(count)
     rounds: list[Run] = []
     for number in range(options.rounds):
-        for name, measure in contenders(articles, articles[:few_count]).items():
+        for name, measure in contenders(articles, articles[:few_count], options, number).items():
             options.say(f"index: round {number + 1}, {name}")
-            rounds.append(measure())
-    notes = [
-        "dedup keeps texts, decisions, clusters and stories, and answers verified passages",
-        "datasketch keeps the bands of signatures alone; its insertion_session inserts without asking",
-        "rensa in process keeps nothing: for scale",
-        *peers.missing(),
-    ]
-    found = recall.run(options)
+            rounds.append(replace(measure(), round=number))
+    notes = ["file B: what an article adds to the append-only file, rewrites left out"]
+    if options.peers:
+        notes += [
+            "dedup keeps texts, decisions, clusters and stories, and answers verified passages",
+            "datasketch keeps the bands of signatures alone; its insertion_session inserts without asking",
+            "rensa in process keeps nothing: for scale",
+            *peers.missing(),
+        ]
+    found = recall.run(options) if options.peers else recall.NOTHING
+    ratios, data = _ratios(options.beside, rounds)
     names = list(dict.fromkeys(run.contender for run in rounds))
     rates = {name: median([r.rate for r in rounds if r.contender == name]) for name in names}
     settings = {
         "articles": count,
-        "articles of peers": few_count,
         "rounds": options.rounds,
         "append-only": "everysec",
         "collection": "w=8, texts kept, passages on",
-        "peers": f"128 permutations, threshold {peers.THRESHOLD}",
     }
+    if options.peers:
+        settings["articles of peers"] = few_count
+        settings["peers"] = f"128 permutations, threshold {peers.THRESHOLD}"
+    if options.beside is not None:
+        settings["dedup"] = options.beside.ours
+        notes += options.beside.notes
     return Part(
         "index",
         settings,
-        (_speed(names, rounds, rates), *found.grids),
-        {"rounds": [asdict(r) for r in rounds], "recall": found.data},
+        (_speed(names, rounds, rates), *ratios, *found.grids),
+        {"rounds": [asdict(r) for r in rounds], "recall": found.data, **data},
         (
             Plot(
                 "index", "Query and insert", "articles/s", tuple(names), {"articles/s": tuple(rates.values())}
@@ -211,28 +251,45 @@ def run(options: Options) -> Part:
     )
 
 
+def _ratios(other: beside.Beside | None, rounds: Sequence[Run]) -> tuple[tuple[Grid, ...], dict[str, Any]]:
+    """Ours beside the same contenders of another commit, where there is one: a table, and every ratio."""
+    if other is None:
+        return (), {}
+    found = {(run.contender, run.round): run.figures() for run in rounds}
+    pairs = {
+        name: [
+            (figures, found[other.at(name), number]) for (of, number), figures in found.items() if of == name
+        ]
+        for name in SERVICE
+    }
+    data = other.about() | {"ratios": {name: beside.ratios(of_name) for name, of_name in pairs.items()}}
+    return (beside.grid("Speed, bytes and processor time", other, pairs),), {"beside": data}
+
+
 def _speed(names: Sequence[str], rounds: Sequence[Run], rates: dict[str, float]) -> Grid:
     rows = []
     for name in names:
         of_name = [r for r in rounds if r.contender == name]
-        cpu = {
-            role: 1000 * median([r.cpu.get(role, 0.0) for r in of_name]) or None
-            for role in ("server", "store", "client")
-        }
-        sizes = [r.store_bytes for r in of_name if r.store_bytes is not None]
+        cpu = [1000 * median([r.cpu.get(role, 0.0) for r in of_name]) or None for role in ROLES]
         rows.append(
             (
                 name,
                 rates[name],
                 median([r.settled_rate for r in of_name]),
-                rates[name] / rates[DATASKETCH],
-                median(sizes) if sizes else None,
-                *cpu.values(),
+                *([rates[name] / rates[DATASKETCH]] if DATASKETCH in rates else []),
+                _middle([r.store_bytes for r in of_name]),
+                _middle([r.appended_bytes for r in of_name]),
+                *cpu,
             )
         )
-    columns = ("contender", "articles/s", "until settled", "x datasketch", "store B/article")
-    return Grid(
-        "Query and insert, medians; processor ms an article",
-        (*columns, "server ms", "store ms", "client ms"),
-        tuple(rows),
+    columns = (
+        *("contender", "articles/s", "until settled"),
+        *(("x datasketch",) if DATASKETCH in rates else ()),
+        *("store B", "file B", "server ms", "store ms", "client ms"),
     )
+    return Grid("Query and insert, medians; bytes and processor ms an article", columns, tuple(rows))
+
+
+def _middle(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.beside import Beside
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``articles`` and ``seconds`` of 0 and ``sizes`` of () leave the choice to the part."""
+    """``articles`` and ``seconds`` of 0 and ``sizes`` of () leave the choice to the part.
+
+    ``beside`` is another commit that takes turns with ours; without ``peers``, datasketch and rensa are left out.
+    """
 
     quick: bool = False
     articles: int = 0
@@ -20,6 +25,8 @@ class Options:
     data: Path = Path("../shared/data")
     output: Path = Path("build/bench")
     console: Console | None = None
+    beside: Beside | None = None
+    peers: bool = True
 
     def count(self, *, quick: int, full: int) -> int:
         """How many articles a part takes."""

@@ -23,9 +23,10 @@ from typing import Final, Literal
 
 import redis
 
+import dedup
 from bench import metrics
 from dedup.client import DedupClient
-from dedup.store.embedded import EmbeddedValkey
+from dedup.store.embedded import EmbeddedValkey, preloaded, valkey_binary
 
 Fsync = Literal["always", "everysec"]
 
@@ -33,14 +34,55 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _START_SECONDS: Final = 240.0
 _STOP_SECONDS: Final = 20.0
 
-# Runs in the child before it becomes the server: should this process be killed, the kernel ends the server.
-_BECOME_SERVER: Final = """
-import ctypes, os, sys
+# Begins every process that runs the service or another commit's store: should this process be killed, the kernel ends
+# it; and it ends by itself where the code that runs is not the one that was asked for.
+_BEGIN: Final = """
+import ctypes, os, runpy, sys
 ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
+owner, package, *sys.argv[1:] = sys.argv[1:]
+if os.getppid() != int(owner):
     sys.exit("its owner has ended")
-os.execv(sys.argv[2], sys.argv[2:])
+import dedup
+if os.path.realpath(os.path.dirname(dedup.__file__ or "")) != package:
+    sys.exit(f"the code that runs is {dedup.__file__}, not {package}")
 """
+_SERVE: Final = _BEGIN + 'runpy.run_module("dedup.cli", run_name="__main__", alter_sys=True)\n'
+
+# A store as another commit starts it, with its options; the binary is ours. It ends with its standard input.
+_STORE: Final = (
+    _BEGIN
+    + """
+import importlib, pathlib
+for place in ("dedup.store.embedded", "dedup.embedded"):
+    try:
+        embedded = importlib.import_module(place)
+        break
+    except ModuleNotFoundError:
+        pass
+folder, fsync, binary = sys.argv[1:]
+embedded.valkey_binary = lambda: pathlib.Path(binary)
+with embedded.EmbeddedValkey(pathlib.Path(folder), fsync=fsync) as store:
+    print(store.url, store.pid, flush=True)
+    sys.stdin.read()
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The code of a service: an interpreter, and the folder that holds its package ``dedup``."""
+
+    python: Path
+    folder: Path
+
+    def command(self, script: str, *arguments: object) -> list[str]:
+        """Run a script that starts with ``_BEGIN``; to be started in the folder."""
+        package = (self.folder / "dedup").resolve()
+        return [str(each) for each in (self.python, "-c", script, os.getpid(), package, *arguments)]
+
+
+#: The code that is measured: that of this process.
+OURS: Final = Program(Path(sys.executable), Path(dedup.__file__).resolve().parent.parent)
 
 
 def bind_to_cores(count: int) -> int:
@@ -159,24 +201,49 @@ def used_memory(connection: redis.Redis) -> int:
 
 
 @contextmanager
-def fresh_store(fsync: Fsync = "everysec") -> Iterator[StoreProcess]:
-    """An empty store in a directory of its own, gone after the block."""
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        EmbeddedValkey(Path(folder), fsync=fsync) as store,
-    ):
-        if store.url is None or store.pid is None:
-            raise RuntimeError("the store did not start")
-        yield StoreProcess(store.url, store.pid)
+def fresh_store(fsync: Fsync = "everysec", program: Program = OURS) -> Iterator[StoreProcess]:
+    """An empty store in a directory of its own, gone after the block.
+
+    It has the options that ``program`` gives it; binary, allocator and append-only setting are the same for all.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        if program != OURS:
+            with _store_of(program, folder, fsync) as started:
+                yield started
+            return
+        with EmbeddedValkey(Path(folder), fsync=fsync) as store:
+            if store.url is None or store.pid is None:
+                raise RuntimeError("the store did not start")
+            yield StoreProcess(store.url, store.pid)
 
 
 @contextmanager
-def fresh_stack(fsync: Fsync = "everysec") -> Iterator[Stack]:
+def _store_of(program: Program, folder: str, fsync: Fsync) -> Iterator[StoreProcess]:
+    binary = valkey_binary()
+    process = subprocess.Popen(
+        program.command(_STORE, folder, fsync, binary),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=program.folder,
+        env=_environment() | {"LD_PRELOAD": preloaded()},
+    )
+    with process:  # leaving closes its standard input and waits
+        url, _, pid = (process.stdout.readline() if process.stdout else "").strip().partition(" ")
+        if not pid:
+            raise RuntimeError(f"the store of {program.folder} did not start")
+        if not Path(f"/proc/{pid}/exe").samefile(binary):
+            raise RuntimeError(f"the store of {program.folder} is another binary than ours")
+        yield StoreProcess(url, int(pid))
+
+
+@contextmanager
+def fresh_stack(fsync: Fsync = "everysec", program: Program = OURS) -> Iterator[Stack]:
     """An empty store and a server on it, ready; both gone after the block.
 
     Raises RuntimeError where calls failed in the block: the client sends some again, which no figure would show.
     """
-    with fresh_store(fsync) as store, _server(store.url) as (process, target, port):
+    with fresh_store(fsync, program) as store, _server(store.url, program) as (process, target, port):
         yield Stack(target, store.url, store.pid, process.pid, port)
         if failed := metrics.failed_calls(port):
             raise RuntimeError(f"calls failed while they were measured: {failed}")
@@ -188,25 +255,31 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def _server(url: str) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
-    port, metrics_port = _free_port(), _free_port()
-    target = f"127.0.0.1:{port}"
-    # Options of the user's own service must not reach this one; where compiled kernels are kept may.
-    environment = {
+def _environment() -> dict[str, str]:
+    """Ours without the options of the user's own service; where compiled kernels are kept may stay."""
+    return {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("DEDUP_") or name == "DEDUP_KERNEL_CACHE_DIR"
     }
+
+
+@contextmanager
+def _server(url: str, program: Program) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
+    port, metrics_port = _free_port(), _free_port()
+    target = f"127.0.0.1:{port}"
+    environment = _environment()
     environment |= {"DEDUP_LOG_LEVEL": "warning", "DEDUP_METRICS_LISTEN": f"127.0.0.1:{metrics_port}"}
-    command = [sys.executable, "-c", _BECOME_SERVER, str(os.getpid())]
-    command += [sys.executable, "-m", "dedup.cli", "serve", "--listen", target, "--store", url]
+    command = program.command(_SERVE, "serve", "--listen", target, "--store", url)
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=program.folder, env=environment
+        )
         try:
             _wait(process, target)
             yield process, target, metrics_port
-        except BaseException:
+        except BaseException as error:
+            error.add_note(f"the server ran the code of {program.folder}")
             log.seek(0)
             sys.stderr.write(log.read()[-4000:].decode(errors="replace"))
             raise

@@ -36,6 +36,10 @@ class Found:
     notes: tuple[str, ...]
 
 
+#: What is reported where recall is not measured.
+NOTHING: Final = Found((), {}, (), ())
+
+
 def ours(articles: Sequence[Article], parameters: CollectionParameters | None = None) -> Pairs:
     """Pairs that the service exports as matches."""
 

@@ -88,7 +88,7 @@ def print_part(part: Part, console: Console) -> None:
     for grid in part.grids:
         table = Table(title=grid.title, title_justify="left")
         for number, column in enumerate(grid.columns):
-            table.add_column(column, justify="right" if number else "left")
+            table.add_column(column, justify="right" if number else "left", no_wrap=not number)
         for row in grid.rows:
             table.add_row(*map(shown, row))
         console.print(table)
