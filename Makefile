@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format demo bench quality goldens proto compose-test lock clean
+.PHONY: help install test test-faults lint format demo bench quality goldens proto compose-test lock clean \
+	clean-kernels
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -25,6 +26,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 test: lint ## everything that must hold before a commit
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+test-faults: install ## tests that take minutes: thousands of copies, long lists, large tables
+	$(BIN)/python -m pytest -m faults -s
 
 lint: install ## style, formatting and types
 	$(BIN)/ruff check .
@@ -61,6 +65,9 @@ lock: ## pin the newest versions that pyproject.toml admits, with the hashes of 
 
 COMPILE = build/lock/bin/uv --no-config pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --custom-compile-command "make lock" --extra html pyproject.toml
+
+clean-kernels: ## remove compiled kernels: after a change in a kernel that kernels of other files call
+	find dedup -path '*/__pycache__/*.nb[ci]' -delete
 
 clean: ## remove what make made
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
