@@ -16,7 +16,7 @@ from bench import brute, corpus, metrics, report, sketch
 from dedup.model import Article
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("sketch", "index", "latency", "growth", "store", "profile")
+PARTS = ("sketch", "index", "cluster", "latency", "growth", "store", "profile")
 
 
 def run_bench(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -122,14 +122,18 @@ def test_every_part_runs_and_leaves_results_and_plots(tmp_path: Path) -> None:
     runs = result["parts"]["index"]["data"]["rounds"]
     assert all(run["articles"] and run["seconds"] > 0 for run in runs)
     assert {"datasketch", "dedup, batches of 100", "dedup, 32 callers"} <= {run["contender"] for run in runs}
+    assert all(run["appended_bytes"] > 1000 for run in runs if run["contender"].startswith("dedup"))
+    assert result["parts"]["cluster"]["data"]["ratio"] > 0
+    assert not any(result["parts"]["cluster"]["data"]["differing lines"].values())
     steps = result["parts"]["growth"]["data"]["steps"]
+    assert all(step["appended_per_article"] > 500 for step in steps)
     assert [step["articles"] for step in steps][:2] == [40, 120]
     assert [[stage["articles"] for stage in step["stages"]] for step in steps][:2] == [[40], [120]]
     assert all(stage["rate"] > 0 and stage["server_resident"] > 0 for stage in steps[1]["stages"])
     assert "recall on telegram_2019 is skipped" in done.stdout
     for part in PARTS:
         assert f"\n{part}  " in done.stdout
-    for plot in ("index", "sketch", "latency", "growth-rate", "profile"):
+    for plot in ("index", "cluster", "sketch", "latency", "growth-rate", "profile"):
         assert (tmp_path / f"{plot}.png").stat().st_size > 1000
         assert (tmp_path / f"{plot}.svg").stat().st_size > 1000
 

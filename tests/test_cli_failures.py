@@ -72,6 +72,7 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
         [
             "serve",
             "create",
+            "cluster",
             "ingest",
             "export",
             "find",

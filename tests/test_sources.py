@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dedup.core.article_rules import ArticleRules, parse_time
 from dedup.errors import DedupError, InvalidArticle, LimitExceeded, Reason
 from dedup.model import Article, ExportedArticle, Match, MatchKind, Passage, PubStatus
-from dedup.sources import Line, open_source, read_jsonl
+from dedup.sources import Line, open_source, read_jsonl, zstd
 from dedup.sources import jsonl as jsonl_module
 from dedup.sources.formats import article_fields, match_fields, to_line
 from dedup.sources.html import body_text, extract_html
@@ -262,31 +263,108 @@ def test_an_endless_line_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(line.raw) == 1000
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_gzip_is_told_by_content(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
-    """A file is unpacked when its bytes are gzip, whatever its name; several members follow each other."""
-    data = [b'{"id": "a", "body": "1"}\n', b'{"id": "b", "body": "2"}\n']
+def skippable(data: bytes) -> bytes:
+    """A frame of zstd behind one that readers leave out, as parallel compressors write them."""
+    return b"\x5a\x2a\x4d\x18" + (3).to_bytes(4, "little") + b"\n{}" + zstandard.compress(data)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress, skippable])
+def test_packing_is_told_by_content(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """A file is unpacked when its bytes are gzip or zstd, whatever its name; members and frames follow each other."""
+    data = [b'{"id": "a", "body": "1"}\n', b"", b'{"id": "b", "body": "2"}\n{"id": "c", ', b'"body": "3"}']
     path = tmp_path / "feed.jsonl"
     path.write_bytes(b"".join(map(pack, data)))
-    with open_source(str(path)) as stream:
+    read: list[int] = []
+    with open_source(str(path), read.append) as stream:
         found = [line.outcome for line in read_jsonl(stream, str(path))]
-    assert found == [Article(id="a", body="1"), Article(id="b", body="2")]
+    assert found == [Article(id="a", body="1"), Article(id="b", body="2"), Article(id="c", body="3")]
+    assert sum(read) == path.stat().st_size
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 @pytest.mark.parametrize(
-    "damage", [lambda data: data[:-20], lambda data: data[:200] + b"\xff" * 60 + data[260:]]
+    "damage",
+    [
+        lambda data: data[:-20],
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1],
+        lambda data: data[: len(data) // 2] + b"\xff" * 60 + data[len(data) // 2 + 60 :],
+        lambda data: data[:-6] + b"\x00" + data[-5:],
+        lambda data: data + b"and more",
+    ],
 )
-def test_damaged_gzip_is_a_value(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_damaged_data_is_a_value(
+    tmp_path: Path, pack: Callable[[bytes], bytes], damage: Callable[[bytes], bytes]
+) -> None:
     """What stands before the damage is read; the damage is a line of its own; nothing is raised."""
-    text = "".join(json.dumps({"id": str(i), "body": str(i * i) * 50}) + "\n" for i in range(4000))
-    path = tmp_path / "feed.gz"
-    path.write_bytes(damage(gzip.compress(text.encode(), mtime=0)))
+    text = "".join(json.dumps({"id": str(i), "body": str(i**9) * 20}) + "\n" for i in range(4000)).encode()
+    path = tmp_path / "feed.packed"
+    packed = (
+        zstandard.ZstdCompressor(write_checksum=True).compress(text)
+        if pack is not gzip.compress
+        else pack(text)
+    )
+    path.write_bytes(damage(packed))
     with open_source(str(path)) as stream:
-        *good, last = read_jsonl(stream, "feed.gz")
+        *good, last = read_jsonl(stream, "feed")
     assert isinstance(good[0].outcome, Article)
     assert isinstance(last.outcome, InvalidArticle)
-    assert last.outcome.message.startswith("damaged gzip data, reading stops here: ")
+    name = "gzip" if pack is gzip.compress else "zstd"
+    assert last.outcome.message.startswith(f"damaged {name} data, reading stops here: ")
+    assert "\n" not in last.outcome.message
     assert last.number > len(good)
+
+
+def test_the_window_of_zstd_is_bounded(tmp_path: Path) -> None:
+    """A frame may ask for as much memory as ``zstd -d`` gives it, and no more."""
+    path, line = tmp_path / "feed.zst", b'{"id": "a", "body": ""}\n'
+    for log, fits in ((27, True), (28, False)):
+        parameters = zstandard.ZstdCompressionParameters(window_log=log)
+        frame = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+        path.write_bytes(frame.compress(line) + frame.flush())
+        with open_source(str(path)) as stream:
+            (found,) = read_jsonl(stream, "feed")
+        assert isinstance(found.outcome, Article) == fits
+    assert str(found.outcome) == (
+        "zstd data asks for a window of more than 134217728 bytes, reading stops here"
+    )
+
+
+def test_little_zstd_that_becomes_much(tmp_path: Path) -> None:
+    """A file of 8 KB that unpacks to a line of 256 MB is refused, and never held."""
+    path = tmp_path / "bomb"
+    frame = zstandard.ZstdCompressor(level=1).compressobj()
+    path.write_bytes(b"".join(frame.compress(b"x" * (1 << 20)) for _ in range(256)) + frame.flush())
+    with path.open("rb") as file:
+        reader = zstd.ZstdReader(file)
+        largest = 0
+        while reader.read(1 << 16):
+            largest = max(largest, len(reader._ready))
+    assert largest <= 32 << 20
+    with open_source(str(path)) as stream:
+        (found,) = read_jsonl(stream, "bomb")
+    assert isinstance(found.outcome, LimitExceeded)
+
+
+def test_arrival_times_are_read_where_they_are_asked_for() -> None:
+    """``arrival_time`` is held to the rules of every time; who does not ask for it does not see it."""
+    data = b"".join(
+        json.dumps({"id": "a", "body": "b", **fields}).encode() + b"\n"
+        for fields in (
+            {"arrival_time": "1970-01-01T00:00:01.5Z"},
+            {"arrival_time": "1970-01-02"},
+            {"arrival_time": None},
+            {},
+            {"arrival_time": "noon"},
+            {"arrival_time": 12},
+        )
+    )
+    found = list(read_jsonl(io.BytesIO(data), "feed", arrival_times=True))
+    assert [line.arrival_time for line in found] == [1.5, 86400.0, None, None, None, None]
+    assert [isinstance(line.outcome, Article) for line in found] == [True] * 4 + [False] * 2
+    assert str(found[4].outcome).startswith("arrival_time must be an RFC 3339 time")
+    assert str(found[5].outcome) == "arrival_time must be a string, not a number"
+    assert [line.outcome for line in lines(data)] == [Article(id="a", body="b")] * 6
 
 
 class Dying(io.BytesIO):
@@ -327,7 +405,9 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
             assert list(articles) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1f", b"\x1f\x8b", b"{"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x1f", b"\x1f\x8b", b"{", b"\x28\xb5\x2f", b"\x28\xb5\x2f\xfd", b"\x5a\x2a\x4d\x18"]
+)
 def test_tiny_files(tmp_path: Path, data: bytes) -> None:
     """Empty and cut files give no article and no exception."""
     path = tmp_path / "tiny"

@@ -1,8 +1,8 @@
 """The command line: one file a command, argument parsing and printing only.
 
 Every failure that can be expected is one line on standard error, ``dedup: what is wrong``, and an exit
-status: 1, it could not be done; 2, ``ingest`` or ``find`` did it, but not for every line, or ``tune`` was
-given labels that it cannot use; 130, interrupted.
+status: 1, it could not be done; 2, ``ingest``, ``cluster`` or ``find`` did it, but not for every line, or ``tune``
+was given labels that it cannot use; 130, interrupted; 143, ``cluster`` or ``demo`` was terminated.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import typer
 
 import dedup
 from dedup.cli import (
+    cluster,
     clusters,
     compare,
     create,
@@ -43,7 +44,22 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (serve, create, ingest, export, find, compare, clusters, stories, status, tune, demo, health):
+_COMMANDS = (
+    serve,
+    create,
+    ingest,
+    export,
+    cluster,
+    find,
+    compare,
+    clusters,
+    stories,
+    status,
+    tune,
+    demo,
+    health,
+)
+for command in _COMMANDS:
     # The mark keeps the lines of the examples as they are.
     text = inspect.cleandoc(command.run.__doc__ or "").replace("\nExamples:", "\n\b\nExamples:")
     app.command(name=command.__name__.rpartition(".")[2], help=text)(command.run)

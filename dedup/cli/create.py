@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dedup.cli.console import printable, say
 from dedup.cli.fields import to_object
 from dedup.cli.options import DEFAULT_TARGET, AsJson, Target, connect
-from dedup.errors import InvalidArgument
-from dedup.model import DEFAULT_RULES, CollectionParameters, Rules
+from dedup.cli.parameters import (
+    DEFAULTS,
+    KeepText,
+    Landmarks,
+    MatchWindowDays,
+    MinimumWords,
+    Profile,
+    Rule,
+    SameStory,
+    StorySpanDays,
+    Window,
+    read_rules,
+)
+from dedup.model import CollectionParameters
 from dedup.sources.formats import to_line
-
-_DEFAULTS = CollectionParameters()
 
 
 def run(
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 63 of a-z, 0-9, - and _.")],
     target: Target = DEFAULT_TARGET,
-    profile: Annotated[
-        str, typer.Option("--profile", metavar="PROFILE", help="passages, or copies: resemblance alone.")
-    ] = _DEFAULTS.profile,
-    window: Annotated[
-        int, typer.Option("--window", metavar="N", help="Shingles in a window, 1 to 64.")
-    ] = _DEFAULTS.window,
-    landmarks: Annotated[
-        int, typer.Option("--landmarks", metavar="N", help="Landmarks of a hot posting, 2 to 1000.")
-    ] = _DEFAULTS.landmarks,
-    minimum_words: Annotated[
-        int, typer.Option("--minimum-words", metavar="N", help="Fewest words of a body that is compared.")
-    ] = _DEFAULTS.minimum_words,
-    match_window_days: Annotated[
-        int,
-        typer.Option(
-            "--match-window-days", metavar="N", help="Compare articles at most N days apart; 0: all."
-        ),
-    ] = _DEFAULTS.match_window_days,
-    story_span_days: Annotated[
-        int, typer.Option("--story-span-days", metavar="N", help="Longest span of a story.")
-    ] = _DEFAULTS.story_span_days,
-    keep_text: Annotated[
-        bool, typer.Option("--keep-text/--no-keep-text", help="Whether headlines and bodies are kept.")
-    ] = _DEFAULTS.keep_text,
-    same_story: Annotated[
-        bool, typer.Option("--same-story", help="Articles of one event can be asked for, see find.")
-    ] = _DEFAULTS.same_story,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option("--rule", metavar="NAME=VALUE", help="Where a kind of match begins; may be repeated."),
-    ] = None,
+    profile: Profile = DEFAULTS.profile,
+    window: Window = DEFAULTS.window,
+    landmarks: Landmarks = DEFAULTS.landmarks,
+    minimum_words: MinimumWords = DEFAULTS.minimum_words,
+    match_window_days: MatchWindowDays = DEFAULTS.match_window_days,
+    story_span_days: StorySpanDays = DEFAULTS.story_span_days,
+    keep_text: KeepText = DEFAULTS.keep_text,
+    same_story: SameStory = DEFAULTS.same_story,
+    rule: Rule = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a collection; its parameters are fixed for its life.
@@ -80,24 +66,3 @@ def run(
     with connect(target) as client:
         made = client.create_collection(name, parameters)
     say(to_line(to_object(made)) if as_json else f"created collection {printable(made.name)}")
-
-
-def read_rules(given: Sequence[str]) -> Rules:
-    """The default rules with each ``NAME=VALUE`` in its place; the service checks their ranges.
-
-    Raises:
-        InvalidArgument: there is no such rule, or the value is not a number of its type.
-
-    """
-    kinds = {name: type(value) for name, value in dataclasses.asdict(DEFAULT_RULES).items()}
-    found: dict[str, Any] = {}
-    for each in given:
-        name, _, value = each.partition("=")
-        if name not in kinds:
-            raise InvalidArgument(f"--rule {each}: the rules are {', '.join(kinds)}", field="rules")
-        try:
-            found[name] = kinds[name](value)
-        except ValueError as error:
-            what = "a whole number of words" if kinds[name] is int else "a share, such as 0.5"
-            raise InvalidArgument(f"--rule {each}: {name} must be {what}", field=f"rules.{name}") from error
-    return Rules(**found)

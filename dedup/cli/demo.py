@@ -15,9 +15,10 @@ from rich.text import Text
 
 from dedup.cli.baseline import minhash_pairs
 from dedup.cli.console import output, pad, printable, waiting
-from dedup.cli.local_service import Stops, local_service
+from dedup.cli.local_service import local_service
 from dedup.cli.options import connect
 from dedup.cli.seeds import Family, copy_pairs, find_seeds, load_families
+from dedup.cli.stops import Stops
 from dedup.cli.stories import show_story
 from dedup.cli.views import SideBySide, decision_text, is_quoted, measures_text
 from dedup.errors import DedupError, Reason

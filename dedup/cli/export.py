@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Annotated
-
-import typer
 
 from dedup.cli.console import progress, report, say
-from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, Collection, Target, connect
+from dedup.cli.files import replaced
+from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, Collection, OutputDir, Target, connect
 from dedup.errors import DedupError
 from dedup.model import ExportedArticle, Match
 from dedup.sources.formats import ARTICLES_FILE, MATCHES_FILE, article_fields, match_fields, to_line
 
 
 def run(
-    output_dir: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Directory for the two files; made if missing.")
-    ],
+    output_dir: OutputDir,
     target: Target = DEFAULT_TARGET,
     collection: Collection = DEFAULT_COLLECTION,
 ) -> None:
@@ -72,7 +65,7 @@ def write_export(
     directory.mkdir(parents=True, exist_ok=True)
     counts = Counts()
     last_id, last_pair = "", ("", "")
-    with _replaced(directory, ARTICLES_FILE, MATCHES_FILE) as (write_article, write_match):
+    with replaced(directory / ARTICLES_FILE, directory / MATCHES_FILE) as (write_article, write_match):
         for item in items:
             if isinstance(item, ExportedArticle):
                 _check_order(item.id > last_id and not counts.matches)
@@ -93,32 +86,3 @@ def _check_order(holds: bool) -> None:
     # Strings compare by code points, which is the order of their UTF-8 bytes.
     if not holds:
         raise DedupError("the service sent its export out of order; nothing was written")
-
-
-@contextmanager
-def _replaced(directory: Path, *names: str) -> Iterator[list[Callable[[str], int]]]:
-    """Writers for files that take their names, all of them, only when the block ends well."""
-    with ExitStack() as stack:
-        files = []
-        for name in names:
-            file = stack.enter_context(
-                NamedTemporaryFile(
-                    "w", encoding="utf-8", newline="\n", dir=directory, prefix=f".{name}.", delete=False
-                )
-            )
-            stack.callback(Path(file.name).unlink, missing_ok=True)
-            files.append(file)
-        yield [file.write for file in files]
-        for file in files:
-            file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-            os.fsync(file.fileno())
-        for file, name in zip(files, names, strict=True):
-            Path(file.name).replace(directory / name)
-
-
-def _umask() -> int:
-    """The mask that other files are made with; there is no way to ask but to set it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

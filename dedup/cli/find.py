@@ -9,8 +9,8 @@ from rich.text import Text
 
 from dedup.cli.console import output, percent, printable, report, say, show_table
 from dedup.cli.fields import to_object
-from dedup.cli.ingest import SOME_REJECTED
 from dedup.cli.inputs import read_input
+from dedup.cli.intake import SOME_REJECTED
 from dedup.cli.options import DEFAULT_COLLECTION, DEFAULT_TARGET, AsJson, Collection, Target, connect
 from dedup.cli.views import decision_text, kind_text
 from dedup.config import load_settings

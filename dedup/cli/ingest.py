@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import errno
-import os
 import signal
-import stat
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,42 +14,37 @@ from typing import IO, Annotated
 
 import typer
 
-from dedup.cli.console import Advance, progress, report, say
+from dedup.cli.console import progress, say
 from dedup.cli.fields import to_object
+from dedup.cli.files import check_files
+from dedup.cli.intake import SOME_REJECTED, Intake
 from dedup.cli.options import (
     DEFAULT_COLLECTION,
     DEFAULT_TARGET,
     AsJson,
     Collection,
+    Files,
+    Rejects,
     Target,
     check_ready,
     connect,
 )
-from dedup.config import Settings, load_settings
+from dedup.config import load_settings
 from dedup.core.article_rules import ArticleRules
 from dedup.errors import DedupError, InvalidArgument, NotFound, ParametersMismatch, StoreUnavailable
 from dedup.model import Article, IngestResult
-from dedup.sources import Line, open_source, read_jsonl
+from dedup.sources import Line
 from dedup.sources.formats import to_line
-from dedup.sources.jsonl import STDIN, source_name
-
-#: Exit status where the work was done, but not for every line.
-SOME_REJECTED = 2
 
 #: What is wrong with the whole work and not with one article.
 _HOPELESS = (InvalidArgument, NotFound, ParametersMismatch, StoreUnavailable)
 
 
 def run(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="JSON Lines, plain or gzip; - is standard input.")
-    ],
+    files: Files,
     target: Target = DEFAULT_TARGET,
     collection: Collection = DEFAULT_COLLECTION,
-    rejects: Annotated[
-        Path | None,
-        typer.Option("--rejects", metavar="FILE", help="Write each rejected line there, with its reason."),
-    ] = None,
+    rejects: Rejects = None,
     results: Annotated[
         Path | None,
         typer.Option("--results", metavar="FILE", help="Write the answer to each article there, as JSON."),
@@ -79,13 +70,14 @@ def run(
       curl -s https://example.org/feed.jsonl | dedup ingest - --json
 
     """
-    settings = load_settings()
-    total = _check_files(files)
+    rules = ArticleRules.of(load_settings())
+    total = check_files(files)
     with ExitStack() as stack:
         ingestion = _Ingestion(
-            settings=settings,
-            rejects=stack.enter_context(_written(rejects)) if rejects else None,
-            results=stack.enter_context(_written(results)) if results else None,
+            rules=rules,
+            rejects=rejects,
+            write_reject=stack.enter_context(_written(rejects)).write if rejects else None,
+            write_result=stack.enter_context(_written(results)).write if results else None,
         )
         ingestion.advance = stack.enter_context(progress("ingest", total))
         client = stack.enter_context(connect(target))
@@ -110,7 +102,8 @@ def run(
     if as_json:
         say(to_line(ingestion.summary(seconds)))
     else:
-        ingestion.show(seconds)
+        for text in ingestion.described(seconds):
+            say(text)
     if ingestion.rejected:
         raise typer.Exit(SOME_REJECTED)
 
@@ -131,51 +124,21 @@ def _interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _check_files(files: Sequence[str]) -> int | None:
-    """Bytes of all files, None where that cannot be known; nothing is sent unless all can be read."""
-    total: int | None = 0
-    for path in files:
-        if path == STDIN:
-            total = None
-            continue
-        info = Path(path).stat()
-        if stat.S_ISDIR(info.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if not os.access(path, os.R_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        total = None if total is None or not stat.S_ISREG(info.st_mode) else total + info.st_size
-    return total
-
-
 def _written(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8", newline="\n")
 
 
-@dataclass(slots=True)
-class _Ingestion:
-    """Lines on their way to the service, and the counts of what came back."""
+@dataclass(slots=True, kw_only=True)
+class _Ingestion(Intake):
+    """Lines on their way to the service."""
 
-    settings: Settings
-    rejects: IO[str] | None = None
-    results: IO[str] | None = None
-    advance: Advance | None = None
-    accepted: int = 0
-    rejected: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    decisions: Counter[str] = field(default_factory=Counter)
-    _bytes: int = 0
     _sent: deque[tuple[Article, Line]] = field(default_factory=deque)
 
     def articles(self, files: Sequence[str]) -> Iterator[Article]:
         """The articles of ``files``; lines that hold none are reported on the way."""
-        for path in files:
-            with open_source(path, self._read) as stream:
-                for line in read_jsonl(stream, source_name(path), ArticleRules.of(self.settings)):
-                    if isinstance(line.outcome, DedupError):
-                        self._reject(line, line.outcome)
-                    else:
-                        self._sent.append((line.outcome, line))
-                        yield line.outcome
+        for line, article in self.lines(files):
+            self._sent.append((article, line))
+            yield article
 
     def take(self, article: Article, outcome: IngestResult | DedupError) -> None:
         """Count the answer to ``article``; answers come in the order of the articles."""
@@ -185,59 +148,8 @@ class _Ingestion:
         if isinstance(outcome, _HOPELESS):
             raise outcome
         if isinstance(outcome, DedupError):
-            self._reject(line, outcome)
+            self.reject(line, outcome)
             return
-        self.accepted += 1
-        self.outcomes[outcome.outcome.name.lower()] += 1
-        decided = outcome.decision.kind.name.lower() if outcome.decision else "not_comparable"
-        self.decisions[decided] += 1
-        if self.results is not None:
-            self.results.write(to_line(to_object(outcome)) + "\n")
-
-    def summary(self, seconds: float) -> dict[str, object]:
-        """The counts for a program."""
-        return {
-            "articles": self.accepted,
-            "rejected": self.rejected,
-            "outcomes": dict(sorted(self.outcomes.items())),
-            "decisions": dict(sorted(self.decisions.items())),
-            "seconds": round(seconds, 3),
-            "articles_per_second": round(self.accepted / seconds, 1) if seconds else 0.0,
-        }
-
-    def show(self, seconds: float) -> None:
-        """The counts for a person."""
-        rate = f", {self.accepted / seconds:,.0f} a second" if self.accepted and seconds else ""
-        say(f"{self.accepted:,} articles in {seconds:.1f} s{rate}")
-        for what, counts in (("outcomes", self.outcomes), ("decisions", self.decisions)):
-            if counts:
-                parts = (f"{count:,} {name.replace('_', ' ')}" for name, count in counts.most_common())
-                say(f"  {what}: {', '.join(parts)}")
-        if self.rejected:
-            kept = f", kept in {self.rejects.name}" if self.rejects is not None else ""
-            say(f"  rejected: {self.rejected:,} lines{kept}")
-
-    def _read(self, count: int) -> None:
-        self._bytes += count
-        if self.advance is not None:
-            self.advance(self._bytes, f"{self.accepted:,} articles")
-
-    def _reject(self, line: Line, error: DedupError) -> None:
-        self.rejected += 1
-        report(f"{line.place}: {error.message}")
-        if self.rejects is not None:
-            self.rejects.write(to_line(_rejected(line, error)) + "\n")
-
-
-def _rejected(line: Line, error: DedupError) -> dict[str, object]:
-    """A rejected line as it is kept: ``raw`` is the line itself, or ``raw_base64`` where it is no UTF-8."""
-    fields: dict[str, object] = {
-        "file": line.file,
-        "line": line.number,
-        "reason": error.message,
-        "error": error.reason.name,
-    }
-    try:
-        return {**fields, "raw": line.raw.decode()}
-    except UnicodeDecodeError:
-        return {**fields, "raw_base64": base64.b64encode(line.raw).decode("ascii")}
+        self.count(outcome.outcome.name.lower(), outcome.decision)
+        if self.write_result is not None:
+            self.write_result(to_line(to_object(outcome)) + "\n")

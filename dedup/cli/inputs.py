@@ -13,7 +13,7 @@ from dedup.sources import Line, open_source, read_jsonl
 from dedup.sources.jsonl import STDIN, source_name
 from dedup.sources.plain import read_text
 
-_JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_JSON_LINES = tuple(name + packed for name in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst"))
 
 
 def read_input(path: str, settings: Settings) -> Iterator[Line]:

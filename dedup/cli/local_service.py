@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
+from dedup.cli.stops import Stops
 from dedup.errors import DedupError, StoreUnavailable
 
 _HOST = "127.0.0.1"
 _STOP_SECONDS = 15
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,48 +34,6 @@ class LocalService:
             lines = self.log.read_text("utf-8", "replace").split("\n")
             words = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {status}")
             raise StoreUnavailable(f"the service stopped: {words.removeprefix('dedup: ')}")
-
-
-class Stops:
-    """SIGINT and SIGTERM as exceptions, but only while armed: never while something is made or removed.
-
-    A context manager, entered before what must be cleaned up. A signal that comes unarmed is raised when
-    :meth:`arm` is called. Outside the main thread signals are left to whoever has it.
-    """
-
-    def __init__(self) -> None:
-        self._armed = False
-        self._came: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._take) for number in _STOP_SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def arm(self) -> None:
-        """From here on a signal is raised where the program is."""
-        self._armed = True
-        self._raise()
-
-    def disarm(self) -> None:
-        """From here on a signal waits."""
-        self._armed = False
-
-    def _take(self, number: int, _: object) -> None:
-        self._came = number
-        if self._armed:
-            self._raise()
-
-    def _raise(self) -> None:
-        if self._came == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self._came is not None:
-            raise SystemExit(128 + self._came)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -24,6 +25,16 @@ Target = Annotated[
 ]
 Collection = Annotated[str, typer.Option("--collection", metavar="NAME", help="The collection to use.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE", help="JSON Lines, plain, gzip or zstd; - is standard input.")
+]
+Rejects = Annotated[
+    Path | None,
+    typer.Option("--rejects", metavar="FILE", help="Write each rejected line there, with its reason."),
+]
+OutputDir = Annotated[
+    Path, typer.Option("--output", metavar="DIR", help="Directory for the two files; made if missing.")
+]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Show at most N; 0 shows all.")]
 
 

@@ -64,6 +64,19 @@ def article_from_fields(fields: Mapping[str, object], rules: ArticleRules) -> Ar
     )
 
 
+def arrival_time_from_fields(fields: Mapping[str, object]) -> float | None:
+    """Unix seconds of the field ``arrival_time``, None where it is absent or null.
+
+    It says when the article was received. A service takes its own clock for that; a command that works on an
+    archive has no other way to know.
+
+    Raises:
+        InvalidArticle: it is no time.
+
+    """
+    return _time(fields, "arrival_time")[0]
+
+
 def _time(fields: Mapping[str, object], name: str) -> tuple[float | None, bool]:
     if fields.get(name) is None:
         return None, False

@@ -1,7 +1,7 @@
-"""Articles from JSON Lines: one JSON object a line, plain or gzip (told by content), file or standard input.
+"""Articles from JSON Lines: one JSON object a line, plain, gzip or zstd (told by content), file or standard input.
 
 Every line that is not blank comes out, in order, with its place: as an article, or as the error that says
-why it is none. A damaged gzip stream or a read error ends its file with such an error. Control characters
+why it is none. Damaged gzip or zstd data or a read error ends its file with such an error. Control characters
 may stand unescaped in strings (real feeds hold them), which strict JSON forbids; NaN and Infinity may not.
 """
 
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 from dedup.core.article_rules import DEFAULT_ARTICLE_RULES, ArticleRules
 from dedup.errors import DedupError, InvalidArticle, LimitExceeded
 from dedup.model import Article
-from dedup.sources.fields import article_from_fields
+from dedup.sources import zstd
+from dedup.sources.fields import arrival_time_from_fields, article_from_fields
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -35,6 +36,7 @@ STDIN, STDIN_NAME = "-", "<stdin>"
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_MAGIC = (_GZIP_MAGIC, *zstd.MAGIC)
 _BOM = b"\xef\xbb\xbf"
 #: How much of a line over the limit is kept for reports.
 _KEPT_OF_LONG_LINE = 1000
@@ -42,12 +44,16 @@ _KEPT_OF_LONG_LINE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: its file's name, its number (from 1), the bytes as read, and what they hold."""
+    """One line: its file's name, its number (from 1), the bytes as read, and what they hold.
+
+    ``arrival_time`` is its field of that name in Unix seconds, where that was asked for and is there.
+    """
 
     file: str
     number: int
     raw: bytes
     outcome: Article | DedupError
+    arrival_time: float | None = None
 
     @property
     def place(self) -> str:
@@ -57,7 +63,7 @@ class Line:
 
 @contextmanager
 def open_source(path: str, on_read: Callable[[int], None] | None = None) -> Iterator[Source]:
-    """The bytes of a file, or of standard input for ``-``, unpacked where they are gzip.
+    """The bytes of a file, or of standard input for ``-``, unpacked where they are gzip or zstd.
 
     ``on_read`` is told how many bytes were taken from the file, each time some are.
 
@@ -78,20 +84,34 @@ def source_name(path: str) -> str:
 
 
 def read_jsonl(
-    stream: io.BufferedIOBase, name: str, rules: ArticleRules = DEFAULT_ARTICLE_RULES
+    stream: io.BufferedIOBase,
+    name: str,
+    rules: ArticleRules = DEFAULT_ARTICLE_RULES,
+    *,
+    arrival_times: bool = False,
 ) -> Iterator[Line]:
-    """Every line of ``stream`` that is not blank; ``name`` is the file's name in reports."""
+    """Every line of ``stream`` that is not blank; ``name`` is the file's name in reports.
+
+    ``arrival_times`` reads the field ``arrival_time`` beside the article; else it is ignored as any other that
+    is none of an article.
+    """
     for number, raw, fields in read_objects(stream):
         outcome: Article | DedupError
-        try:
-            outcome = fields if isinstance(fields, DedupError) else article_from_fields(fields, rules)
-        except DedupError as error:
-            outcome = error
+        arrival_time = None
+        if isinstance(fields, DedupError):
+            outcome = fields
+        else:
+            try:
+                outcome = article_from_fields(fields, rules)
+                arrival_time = arrival_time_from_fields(fields) if arrival_times else None
+            except DedupError as error:
+                outcome = error
         yield Line(
             file=name,
             number=number,
             raw=raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw,
             outcome=outcome,
+            arrival_time=arrival_time,
         )
 
 
@@ -123,6 +143,9 @@ def _lines(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes | DedupError]
                 rest = stream.readline(MAX_LINE_BYTES)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield number, InvalidArticle(f"damaged gzip data, reading stops here: {error}")
+            return
+        except InvalidArticle as error:
+            yield number, error
             return
         except OSError as error:
             yield number, InvalidArticle(f"reading stops here: {error.strerror or error}")
@@ -163,9 +186,14 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _unpacked(file: io.BufferedIOBase | BinaryIO, on_read: Callable[[int], None] | None) -> Source:
-    head = file.read(len(_GZIP_MAGIC))
+    head = b""
+    # Byte by byte, so that a first line through a pipe does not wait for the second one.
+    while any(magic.startswith(head) and magic != head for magic in _MAGIC) and (byte := file.read(1)):
+        head += byte
     whole: io.BufferedReader = io.BufferedReader(_Rejoined(head, file, on_read))
-    return gzip.GzipFile(fileobj=whole) if head == _GZIP_MAGIC else whole
+    if head == _GZIP_MAGIC:
+        return gzip.GzipFile(fileobj=whole)
+    return io.BufferedReader(zstd.ZstdReader(whole)) if head in zstd.MAGIC else whole
 
 
 class _Rejoined(io.RawIOBase):
