@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from dedup.cli.baseline import minhash_pairs
-from dedup.cli.local_service import Stops, local_service
+from dedup.cli.local_service import local_service
 from dedup.cli.seeds import copy_pairs, find_seeds, load_families
+from dedup.cli.stops import Stops
 from dedup.errors import InvalidArgument, StoreUnavailable
 from dedup.model import Article, ExportedArticle, Match, MatchKind
 

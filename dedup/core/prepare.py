@@ -97,3 +97,9 @@ def _sketched(
         return sketched, _NO_PAIRS
     units, *_ = kernels.units_of(tokens.hashes, tokens.flags, np.ones(len(tokens), np.bool_))
     return sketched, word_pairs(units)
+
+
+def read_body(headline: str, body: str, parameters: CollectionParameters) -> Tokens:
+    """The tokens that an article is compared by, as its collection keeps them."""
+    tokens = tokenize(headline, body)
+    return tokens if parameters.keep_text else tokens.reduced()
