@@ -376,6 +376,18 @@ def test_a_name_that_was_never_told_leads_nowhere() -> None:
     assert log.reader.resolve(40) == 0
 
 
+@pytest.mark.parametrize("ids", [("a0", "a1", "a2"), ("a2", "a1", "a0"), ("a1", "a2", "a0")])
+def test_a_cluster_that_goes_at_once_ends_under_its_name(ids: tuple[str, ...]) -> None:
+    """Whichever of its texts goes first; its name leads nowhere then."""
+    log = Log()
+    log.arrive(*(article(f"a{n}", [1, 10 + n], source=n) for n in range(3)))
+    log.verify(*(result(n, log.position, *(pair(o) for o in range(1, n))) for n in range(1, 4)))
+    log.remove(*ids)
+    log.settle()
+    assert [event[1:] for event in log.reader.events()][-1:] == [("cluster_ended", 1, 0)]
+    assert [log.reader.resolve(n) for n in (1, 2, 3)] == [0, 0, 0]
+
+
 def test_a_removed_text_that_stood_alone_ends_its_cluster_once() -> None:
     """While the events of its story, of hundreds of links, wait."""
     log = quotes_of_forty()

@@ -338,6 +338,8 @@ class Collection:
                 break
             budget -= WORK_OF_AN_ENTRY
         self._state.tidy_queues()
+        # while edges are still being cut, a large component would be told again and again
+        forced = forced and state.number(base.WORK_HEAD) == state.number(base.WORK_TAIL)
         woken = components.wake_late(state.tables, forced)
         while state.number(base.DIRTY_COUNT):
             state.reserve({"events": state.number(base.EVENTS) + 6 * self.highest_text + _SPARE})

@@ -317,6 +317,7 @@ def _remove_text(s, text, by, position):
         )
     log_swap(s.sums, L_CLUSTER, text, np.uint64(t.cluster), np.uint64(leads_to))
     log_swap(s.sums, L_STORY, text, np.uint64(t.story), np.uint64(0))
+    t.mid_day = t.cluster  # the name it stood under
     t.cluster, t.story = leads_to, by
 
 

@@ -363,8 +363,9 @@ def tell_changes(s, forced, steps, rules):
             continue
         if s.dead[text] != 0:
             t.flags &= ~np.uint16(DIRTY)
-            if t.cluster == 0 and t.flags & JOINED:
-                _tell(s, CLUSTER_ENDED, text, 0)
+            name = np.int64(t.mid_day) if t.mid_day != 0 else text
+            if t.cluster == 0 and t.flags & JOINED and resolve(s, name) == 0:
+                _tell(s, CLUSTER_ENDED, name, 0)
             continue
         if t.flags & JOINED == 0:
             t.flags &= ~np.uint16(DIRTY)

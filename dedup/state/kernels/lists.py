@@ -391,7 +391,7 @@ def mend(
 
 @jit
 def unindex(lists, members, free, sums, number, text):
-    """A removed text goes out of the members of a list."""
+    """A removed text goes out of the members of a list; how many members moved up."""
     row = lists[number]
     at, low, high = np.int64(row.members_at), np.int64(0), np.int64(row.count)
     while low < high:
@@ -402,12 +402,14 @@ def unindex(lists, members, free, sums, number, text):
             high = middle
     for i in range(low + 1, np.int64(row.count)):
         members[at + i - 1] = members[at + i]
+    moved = np.int64(row.count) - low
     row.count -= 1
     log_add(sums, -1, L_LISTED, row.posting, text, 0)
     if row.count == row.alive and row.alive == row.group:
         arena.give_back(members, free, arena.MEMBERS, at, np.int64(row.members_class))
         row.flags &= ~np.uint8(HAS_MEMBERS)
         row.members_at = 0
+    return moved
 
 
 @jit

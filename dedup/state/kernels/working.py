@@ -207,7 +207,8 @@ def _bury(s, budget):
         row.flags |= BURIED
         if s.dead[text] == 1 and t.carriers == 0:
             for i in range(np.int64(t.lists_at), np.int64(t.lists_at) + np.int64(t.lists)):
-                unindex(s.lists, s.members, s.free, s.sums, np.int64(s.text_lists[i]), text)
+                moved = unindex(s.lists, s.members, s.free, s.sums, np.int64(s.text_lists[i]), text)
+                budget -= moved // 64
             budget -= np.int64(t.lists)
             s.dead[text] = 2
             log_add(s.sums, 1, L_UNINDEXED, text, 0, 0)
