@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ from dedup.bulk.verifying import MatchedText, Workers
 from dedup.core.clustering import TextNode
 from dedup.core.prepare import read_body
 from dedup.core.verify import ComparableText
-from dedup.core.verify_pair import to_match, verify_pair
+from dedup.core.verify_pair import to_match, verify_each
 from dedup.model import ExportedArticle, Match, TextNumber
 from dedup.state.collection import Collection
 from dedup.state.reading import CollectionReader
@@ -81,10 +82,12 @@ class Output:
 
         ready = dict(zip(texts, self._workers.spread(make, texts), strict=True))
 
-        def match(some: Sequence[tuple[int, int]]) -> list[Match]:
-            return [self._match(a, b, shown, ready) for a, b in some]
+        groups = [(a, [b for _, b in same]) for a, same in groupby(pairs, key=lambda pair: pair[0])]
 
-        return self._workers.spread(match, pairs)
+        def match(some: Sequence[tuple[int, list[int]]]) -> list[list[Match]]:
+            return [self._matches_of(a, others, shown, ready) for a, others in some]
+
+        return [found for part in self._workers.spread(match, groups) for found in part]
 
     def _printed(self, text: int, number: int, mask: NDArray[np.uint64]) -> ComparableText:
         """A text as it is compared, with the places of its words in the article that it is shown with."""
@@ -100,12 +103,21 @@ class Output:
             tokens = msgspec.structs.replace(tokens, starts=other.starts, ends=other.ends)
         return masked(tokens, self._reader.digest_of(text), mask, None, parameters)
 
-    def _match(
-        self, a: int, b: int, shown: Mapping[int, tuple[str, int]], ready: Mapping[int, ComparableText]
-    ) -> Match:
-        (own_id, _), (other_id, other_number) = shown[a], shown[b]
-        others = [c.number for c in self._reader.carriers(b) if c.number != other_number]
-        text = MatchedText(TextNode(TextNumber(b), ready[b].digest, ()), other_id)
-        found = verify_pair(ready[a], text, ready[b], self._collection.parameters.rules)
-        carriers = tuple(self._reader.id_of(number) for number in others[:MAX_CARRIERS])
-        return to_match(own_id, ready[a], found, carriers)
+    def _matches_of(
+        self,
+        a: int,
+        others: list[int],
+        shown: Mapping[int, tuple[str, int]],
+        ready: Mapping[int, ComparableText],
+    ) -> list[Match]:
+        """The matches of one text with others, in their order."""
+        texts = [
+            (MatchedText(TextNode(TextNumber(b), ready[b].digest, ()), shown[b][0]), ready[b]) for b in others
+        ]
+        matches = []
+        for found in verify_each(ready[a], texts, self._collection.parameters.rules):
+            b = found.other.node.text
+            rest = [c.number for c in self._reader.carriers(b) if c.number != shown[b][1]]
+            carriers = tuple(self._reader.id_of(number) for number in rest[:MAX_CARRIERS])
+            matches.append(to_match(shown[a][0], ready[a], found, carriers))
+        return matches
