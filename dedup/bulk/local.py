@@ -116,7 +116,7 @@ class LocalCollection:
             stands = o.outcome != CANCELED and (o.outcome != STALE or self.reader.article(o.article))
             decision = (decided.get(o.article) or self.reader.decision(o.article)) if stands else None
             yield article, word, decision
-        self._texts.shrink()
+        self._texts.prune()
 
     def _append(self, raw: bytes, *, collect: bool = False) -> list[Arrival]:
         self._position += 1
@@ -208,7 +208,7 @@ class LocalCollection:
             before = (self.collection.due, self.collection.waiting)
             self._verify_due({}, [])
             self._append(entries.settle())
-            self._texts.shrink()
+            self._texts.prune()
             if self.collection.undecided and (self.collection.due, self.collection.waiting) == before:
                 break
 

@@ -85,7 +85,7 @@ class Texts:
         """A text that was planned, and made."""
         return self._held[text][1]
 
-    def shrink(self) -> None:
+    def prune(self) -> None:
         """Let go of those that were used least recently."""
         while len(self._held) > KEPT:
             self._held.popitem(last=False)
