@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 from dedup.model import ExportedArticle, Match, MatchKind, Passage
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 #: Names of the two files.
 ARTICLES_FILE, MATCHES_FILE = "articles.jsonl", "matches.jsonl"
 
 
 def to_line(value: Mapping[str, object]) -> str:
     """One JSON object without its line end."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def article_fields(article: ExportedArticle) -> dict[str, object]:

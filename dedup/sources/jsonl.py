@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
+import orjson
+
 from dedup.core.article_rules import DEFAULT_ARTICLE_RULES, ArticleRules
 from dedup.errors import DedupError, InvalidArticle, LimitExceeded
 from dedup.model import Article
@@ -43,22 +45,28 @@ _KEPT_OF_LONG_LINE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line: its file's name, its number (from 1), the bytes as read, and what they hold.
-
-    ``arrival_time`` is its field of that name in Unix seconds, where that was asked for and is there.
-    """
+class RawLine:
+    """One line: its file's name, its number (from 1), the bytes as read, none where they could not be."""
 
     file: str
     number: int
     raw: bytes
-    outcome: Article | DedupError
-    arrival_time: float | None = None
 
     @property
     def place(self) -> str:
         """``file:number``, as compilers write it."""
         return f"{self.file}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line(RawLine):
+    """A line and what it holds.
+
+    ``arrival_time`` is its field of that name in Unix seconds, where that was asked for and is there.
+    """
+
+    outcome: Article | DedupError
+    arrival_time: float | None = None
 
 
 @contextmanager
@@ -95,29 +103,38 @@ def read_jsonl(
     ``arrival_times`` reads the field ``arrival_time`` beside the article; else it is ignored as any other that
     is none of an article.
     """
-    for number, raw, fields in read_objects(stream):
+    for number, raw in read_lines(stream):
         outcome: Article | DedupError
         arrival_time = None
-        if isinstance(fields, DedupError):
-            outcome = fields
+        kept = b""
+        if isinstance(raw, DedupError):
+            outcome = raw
         else:
-            try:
-                outcome = article_from_fields(fields, rules)
-                arrival_time = arrival_time_from_fields(fields) if arrival_times else None
-            except DedupError as error:
-                outcome = error
-        yield Line(
-            file=name,
-            number=number,
-            raw=raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw,
-            outcome=outcome,
-            arrival_time=arrival_time,
-        )
+            outcome, arrival_time = article_of_line(raw, rules, arrival_times=arrival_times)
+            kept = kept_of_line(raw)
+        yield Line(file=name, number=number, raw=kept, outcome=outcome, arrival_time=arrival_time)
+
+
+def article_of_line(
+    raw: bytes, rules: ArticleRules, *, arrival_times: bool = True
+) -> tuple[Article | DedupError, float | None]:
+    """What one line holds, an article or why it is none, and its ``arrival_time`` where that is asked for."""
+    try:
+        fields = _parse(raw)
+        article = article_from_fields(fields, rules)
+        return article, arrival_time_from_fields(fields) if arrival_times else None
+    except DedupError as error:
+        return error, None
+
+
+def kept_of_line(raw: bytes) -> bytes:
+    """As much of a line as is kept for reports."""
+    return raw[:_KEPT_OF_LONG_LINE] if len(raw) > MAX_LINE_BYTES else raw
 
 
 def read_objects(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes, dict[str, object] | DedupError]]:
     """Every line that is not blank: its number, its bytes, and the JSON object in it or why there is none."""
-    for number, raw in _lines(stream):
+    for number, raw in read_lines(stream):
         if isinstance(raw, DedupError):
             yield number, b"", raw
             continue
@@ -129,7 +146,7 @@ def read_objects(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes, dict[s
         yield number, raw, fields
 
 
-def _lines(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes | DedupError]]:
+def read_lines(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes | DedupError]]:
     """Numbered lines without their ends; a line over the limit is cut one byte after it, the rest skipped."""
     number = 0
     while True:
@@ -162,6 +179,13 @@ def _parse(raw: bytes) -> dict[str, object]:
         raise LimitExceeded(
             f"line is over the limit of {MAX_LINE_BYTES} bytes", field="line", limit=MAX_LINE_BYTES
         )
+    try:
+        value = orjson.loads(raw)
+        # a float may be an integer of more than 64 bits
+        if isinstance(value, dict) and not any(isinstance(each, float) for each in value.values()):
+            return value
+    except orjson.JSONDecodeError:
+        pass  # what is wrong, or what is allowed though strict JSON forbids it, the other parser says
     try:
         value = json.loads(raw.decode(), strict=False, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
