@@ -114,6 +114,19 @@ def test_an_arrival_comes_back_as_it_was_written() -> None:
         assert bool(read.status[i]) == made.canceled
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
+def test_packed_arrivals_are_split_and_joined(count: int) -> None:
+    """Articles that were packed apart make the same entry, wherever the line between them is."""
+    written = [article("a", [3, 5]), article("ß" * 9, []), article("", [1 << 41], day=4)]
+    packed = entries.pack_arrivals(written)
+    first, rest = packed.split(count)
+    assert (first.ids(), rest.ids()) == (packed.ids()[:count], packed.ids()[count:])
+    assert packed.ids() == [each.id for each in written]
+    for joined in (entries.join_arrivals([first, rest]), entries.join_arrivals([packed])):
+        assert entries.arrive_packed(joined) == entries.arrive(written)
+    assert entries.arrive_packed(first) == entries.arrive(written[:count])
+
+
 def test_results_and_decisions_come_back_as_they_were_written() -> None:
     """Partners with and without an edge, in their order."""
     texts = [

@@ -34,6 +34,8 @@ FOLD_VERSION: Final = 1
 HEADER: Final = struct.Struct("<BBBBI")
 _NUMBER: Final = struct.Struct("<Q")
 POSTING_BYTES: Final = 6
+_NO_BYTES: Final = np.empty(0, np.uint8)
+_NO_POSTINGS: Final = np.empty(0, np.uint64)
 #: What an entry may hold: ids have 512 bytes at most.
 MAX_ID_BYTES: Final = 512
 
@@ -174,38 +176,89 @@ def _header(kind: Kind, items: int) -> bytes:
     return HEADER.pack(FORMAT, FOLD_VERSION, kind, 0, items)
 
 
+class PackedArrivals(msgspec.Struct, gc=False, kw_only=True):
+    """Articles of an *arrive* entry as they stand in it.
+
+    ``rows`` of :data:`ARRIVED`, shape (articles,); ``names`` their ids, ``postings`` uint8 of six bytes each, both one
+    behind the other.
+    """
+
+    rows: NDArray[np.void]
+    names: bytes
+    postings: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def ids(self) -> list[str]:
+        """The ids."""
+        found, at = [], 0
+        for size in self.rows["name"].tolist():
+            found.append(self.names[at : at + size].decode())
+            at += size
+        return found
+
+    def split(self, count: int) -> tuple[PackedArrivals, PackedArrivals]:
+        """The first articles, and the rest."""
+        names = int(self.rows["name"][:count].sum())
+        postings = POSTING_BYTES * int(self.rows["postings"][:count].sum())
+        return (
+            PackedArrivals(
+                rows=self.rows[:count], names=self.names[:names], postings=self.postings[:postings]
+            ),
+            PackedArrivals(
+                rows=self.rows[count:], names=self.names[names:], postings=self.postings[postings:]
+            ),
+        )
+
+
+def join_arrivals(parts: Sequence[PackedArrivals]) -> PackedArrivals:
+    """The articles of several, in order."""
+    return PackedArrivals(
+        rows=np.concatenate([np.empty(0, ARRIVED), *(part.rows for part in parts)]),
+        names=b"".join([part.names for part in parts]),
+        postings=np.concatenate([_NO_BYTES, *(part.postings for part in parts)]),
+    )
+
+
+def pack_arrivals(articles: Sequence[Arrival]) -> PackedArrivals:
+    """Articles as they stand in an entry."""
+    rows = np.zeros(len(articles), ARRIVED)
+    names = [a.id.encode() for a in articles]
+    rows[:] = [
+        (
+            a.content,
+            int(NEVER) if a.version is None else a.version,
+            float("nan") if a.version_time is None else a.version_time,
+            int.from_bytes(a.digest[:8], "big"),
+            int.from_bytes(a.digest[8:], "big"),
+            a.source,
+            a.published,
+            a.arrival,
+            a.credits,
+            a.record,
+            a.reading,
+            a.words,
+            int(a.dated) | a.agency << 8 | (CANCELED_FLAG if a.canceled else 0),
+            len(a.postings),
+            len(name),
+        )
+        for a, name in zip(articles, names, strict=True)
+    ]
+    flat = np.concatenate([_NO_POSTINGS, *(a.postings for a in articles)])
+    packed = flat.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :POSTING_BYTES]
+    return PackedArrivals(rows=rows, names=b"".join(names), postings=packed.reshape(-1))
+
+
+def arrive_packed(articles: PackedArrivals) -> bytes:
+    """The bytes of an *arrive* entry."""
+    header = _header(Kind.ARRIVE, len(articles))
+    return b"".join([header, articles.rows.tobytes(), articles.names, articles.postings.tobytes()])
+
+
 def arrive(articles: Sequence[Arrival]) -> bytes:
     """The bytes of an *arrive* entry."""
-    items = np.zeros(len(articles), ARRIVED)
-    names, postings = [], []
-    rows = []
-    for a in articles:
-        name = a.id.encode()
-        names.append(name)
-        postings.append(a.postings)
-        rows.append(
-            (
-                a.content,
-                int(NEVER) if a.version is None else a.version,
-                float("nan") if a.version_time is None else a.version_time,
-                int.from_bytes(a.digest[:8], "big"),
-                int.from_bytes(a.digest[8:], "big"),
-                a.source,
-                a.published,
-                a.arrival,
-                a.credits,
-                a.record,
-                a.reading,
-                a.words,
-                int(a.dated) | a.agency << 8 | (CANCELED_FLAG if a.canceled else 0),
-                len(a.postings),
-                len(name),
-            )
-        )
-    items[:] = rows
-    flat = np.concatenate(postings) if postings else np.empty(0, np.uint64)
-    packed = flat.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :POSTING_BYTES]
-    return b"".join([_header(Kind.ARRIVE, len(articles)), items.tobytes(), b"".join(names), packed.tobytes()])
+    return arrive_packed(pack_arrivals(articles))
 
 
 def verified(texts: Sequence[LookedUp], decisions: Sequence[Decided] = ()) -> bytes:

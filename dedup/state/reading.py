@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -74,6 +75,11 @@ class CollectionReader:
             decision=self.decision(number),
         )
 
+    def record_of(self, article: int) -> int:
+        """What the version of an article that stands named as its record."""
+        tables = self._tables
+        return int(tables.rows["record"][tables.articles["row"][article]])
+
     def decision(self, article: int) -> Decision | None:
         """The decision about an article, if it was made."""
         a = self._tables.articles[article]
@@ -103,6 +109,20 @@ class CollectionReader:
         """The numbers of all articles that stand, ascending."""
         last = self._collection.highest_article
         return np.flatnonzero(self._tables.articles["flags"][1 : last + 1] & base.ALIVE) + 1
+
+    def standing_articles(self) -> list[tuple[bytes, int, int, int]]:
+        """All articles that stand, by number: the bytes of the id, the number, its text and its record."""
+        tables, numbers = self._tables, self.standing()
+        articles = tables.articles[numbers]
+        rows = tables.rows[articles["row"]]
+        starts = articles["name_at"].tolist()
+        stops = (articles["name_at"] + articles["name_size"]).tolist()
+        return [
+            (tables.names[start:stop].tobytes(), number, text, record)
+            for start, stop, number, text, record in zip(
+                starts, stops, numbers.tolist(), rows["text"].tolist(), rows["record"].tolist(), strict=True
+            )
+        ]
 
     def digest_of(self, text: int) -> bytes:
         """The 16 bytes of a text."""
@@ -153,6 +173,17 @@ class CollectionReader:
         kept = [row for row in every if row["removed"] == 0 and row["reading"] == t["reading"]]
         row = (kept or every)[-1]  # a text that was removed may still be looked up
         return int(row["article"]), int(row["record"])
+
+    def records_of(self, texts: Sequence[int]) -> list[int]:
+        """The record of each of many texts, see :meth:`reading_of`."""
+        tables = self._tables
+        chosen = tables.texts[np.array(texts, np.int64)]
+        rows = tables.rows[chosen["carriers"]]
+        plain = (chosen["count"] == 1) & (rows["removed"] == 0)
+        return [
+            record if is_plain else self.reading_of(text)[1]
+            for text, record, is_plain in zip(texts, rows["record"].tolist(), plain.tolist(), strict=True)
+        ]
 
     def is_kept(self, text: int) -> bool:
         """Whether a text is carried, or was when something came that is undecided."""
