@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedup.core import kernels, lsh
-from dedup.core.candidates import usable_tokens
+from dedup.core.candidates import unmasked_tokens, usable_tokens
 from dedup.core.shingle import shingle_hashes, shingle_strings
 from dedup.core.sketch import SketchParameters, signature, sketch
 from dedup.core.text import QUOTED, tokenize
@@ -181,6 +181,9 @@ def test_boilerplate_covers_its_shingles_and_what_is_between(
         before = position if minimum in known else None
     usable = usable_tokens(made, boilerplate, len(tokens), 5)
     assert set(np.flatnonzero(~usable).tolist()) == covered & set(range(len(tokens)))
+    mask = np.append(made.postings[boilerplate], np.uint64(1 << 43))  # and a posting of no text
+    unmasked = unmasked_tokens(made.minima, made.positions, mask, len(tokens), 5)
+    np.testing.assert_array_equal(unmasked, usable)
     text = comparable(tokens, b"", 5, usable)
     assert text.half_words == tokens.half_words()
     assert text.boilerplate_half_words == tokens.half_words_of(~usable)

@@ -107,3 +107,15 @@ def usable_tokens(
         sketch.postings, sketch.minima, sketch.positions, boilerplate, tokens, shingle_size
     )
     return usable
+
+
+def unmasked_tokens(
+    minima: NDArray[np.uint64],
+    positions: NDArray[np.int32],
+    mask: NDArray[np.uint64],
+    tokens: int,
+    shingle_size: int,
+) -> NDArray[np.bool_]:
+    """:func:`usable_tokens` of window minima at their positions, where ``mask`` has the boilerplate, ascending."""
+    usable: NDArray[np.bool_] = kernels.unmasked(minima, positions, mask, tokens, shingle_size)
+    return usable

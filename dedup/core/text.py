@@ -238,8 +238,13 @@ def _doubtful() -> NDArray[np.bool_]:
     return out
 
 
+@functools.cache
+def _codes(ranges: tuple[tuple[int, int], ...]) -> frozenset[int]:
+    return frozenset(code for low, high in ranges for code in range(low, high + 1))
+
+
 def _inside(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
-    return any(low <= code <= high for low, high in ranges)
+    return code in _codes(ranges)
 
 
 def _kind(code: int, category: str) -> int:
@@ -259,7 +264,11 @@ def _kind(code: int, category: str) -> int:
 
 
 def _fold(char: str) -> str:
-    form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", char).casefold())
+    form = char
+    if (
+        not unicodedata.is_normalized("NFKC", char) or char.casefold() != char
+    ):  # most are a form of themselves
+        form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", char).casefold())
     out = []
     for c in form:
         digit = unicodedata.digit(c, None) if unicodedata.category(c) == "Nd" else None

@@ -60,7 +60,7 @@ def verify_pair(
     query: ComparableText, other: Other, text: ComparableText, rules: Rules = DEFAULT_RULES
 ) -> VerifiedMatch[Other]:
     """Order and measure one pair; all measures are taken, also where nothing counts as a match."""
-    first = _is_first(query, text)
+    first = is_text_a(query, text)
     evidence = verify(query, text, rules) if first else verify(text, query, rules)
     return VerifiedMatch(other=other, text=text, evidence=evidence, first=first)
 
@@ -69,7 +69,7 @@ def verify_each(
     query: ComparableText, others: Sequence[tuple[Other, ComparableText]], rules: Rules = DEFAULT_RULES
 ) -> list[VerifiedMatch[Other]]:
     """The matches of one text with many, in their order; those that share nothing that counts are left out."""
-    first = [_is_first(query, text) for _, text in others]
+    first = [is_text_a(query, text) for _, text in others]
     measured = verify_many(query, [text for _, text in others], first, rules)
     return [
         VerifiedMatch(other=other, text=text, evidence=evidence, first=ahead)
@@ -124,7 +124,8 @@ def rank(found: VerifiedMatch[Identified]) -> tuple[int, float, int, bytes]:
     return best_first(e.kind, (e.a_containment, e.b_containment), e.shared, e.quoted, found.other.id)
 
 
-def _is_first(query: ComparableText, other: ComparableText) -> bool:
+def is_text_a(query: ComparableText, other: ComparableText) -> bool:
+    """Whether the first of two texts is text a of the pair."""
     if query.digest != other.digest:
         return query.digest < other.digest
     return query.units.tobytes() < other.units.tobytes()

@@ -12,7 +12,7 @@ place.choose()
 
 from dedup.core.kernels.grouping import join_all, join_supported, join_within, neighbors
 from dedup.core.kernels.passages import length, mark, offsets
-from dedup.core.kernels.posting_lists import members, scan_postings, usable
+from dedup.core.kernels.posting_lists import members, scan_postings, unmasked, usable
 from dedup.core.kernels.quotation import (
     K_CHARACTER,
     K_IGNORED,
@@ -117,6 +117,7 @@ __all__ = [
     "spell",
     "tokenize",
     "units_of",
+    "unmasked",
     "usable",
     "window_minima",
     "xxh32",

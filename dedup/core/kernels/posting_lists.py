@@ -158,6 +158,23 @@ def usable(postings, minima, positions, boilerplate, tokens, k):
 
 
 @nb.njit(cache=True, nogil=True)
+def unmasked(minima, positions, mask, tokens, k):
+    """The same, where ``mask``, ascending, has the postings that are boilerplate."""
+    out = np.ones(tokens, np.bool_)
+    stop = 0
+    for i in range(positions.size):
+        at = np.searchsorted(mask, minima[i])
+        if at == mask.size or mask[at] != minima[i]:
+            stop = 0
+            continue
+        start = positions[i]
+        for t in range(stop if stop > 0 else start, min(start + k, tokens)):
+            out[t] = False
+        stop = start + k
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
 def members(lists, placed_only):
     """All texts named in posting lists, in order, with repetition; or only those that decide about boilerplate.
 
