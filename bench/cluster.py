@@ -60,7 +60,7 @@ def run_command(*arguments: object) -> float:
 
 
 def cluster(file: Path, articles: int, output: Path) -> Run:
-    """One process, no store."""
+    """A process and its workers, no store."""
     started = time.perf_counter()
     used = run_command("cluster", file, "--output", output)
     return Run(CLUSTER, articles, time.perf_counter() - started, {"command": used})
@@ -112,7 +112,7 @@ def run(options: Options) -> Part:
         folder = Path(name)
         file, few = folder / "articles.jsonl", folder / "few.jsonl"
         write(count, file)
-        write(min(count, 300), few)
+        write(min(count, 1000), few)
         options.say("cluster: kernels")
         run_command("cluster", few, "--output", folder / "few")
         for number in range(options.rounds):

@@ -28,7 +28,7 @@ class Recorded(LocalCollection):
 
     def __init__(self, parameters: CollectionParameters | None = None) -> None:
         self.log: list[tuple[int, bytes]] = []
-        super().__init__(parameters, threads=1)
+        super().__init__(parameters, workers=0)
 
     def _append(self, raw: bytes, *, collect: bool = False) -> list[Arrival]:
         found = super()._append(raw, collect=collect)

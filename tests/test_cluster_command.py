@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ import zstandard
 
 from bench import digests
 from bench.digests import Export
+from dedup.bulk.storage import Memory
+from dedup.bulk.tasks import Space, Tasks, record_bytes
 from dedup.cli import cluster as cluster_module
 from dedup.cli import files as files_module
 from dedup.cli import main
@@ -29,7 +31,7 @@ from dedup.cli.fields import to_object
 from dedup.cli.intake import Intake
 from dedup.cli.stops import Stops, uninterrupted
 from dedup.core.article_rules import DEFAULT_ARTICLE_RULES
-from dedup.model import Article
+from dedup.model import Article, CollectionParameters
 from dedup.sources.formats import to_line
 from tests import data
 from tests.cli_process import command, free_address, one_line, serving
@@ -244,11 +246,17 @@ def test_lines_without_a_time_arrive_in_their_order(tmp_path: Path) -> None:
     )
     with Stops() as stops:
         clustering = cluster_module._Clustering(rules=DEFAULT_ARTICLE_RULES, stops=stops)
-        arrived = list(clustering._arrivals([str(first), str(second)], 1e9))
-    assert [article.id for article, _ in arrived] == ["a", "b", "c", "e"]
-    assert [when for _, when in arrived] == pytest.approx([1e9, 1e9 + 2e-6, 9.0, 1e9 + 5e-6], abs=2e-7)
-    assert arrived[0][1] < arrived[1][1] < arrived[3][1]
-    assert clustering.rejected == 2
+        deliveries = list(clustering._arrivals([str(first), str(second)], 1e9))
+    lines = Memory()
+    tasks = Tasks(
+        parameters=CollectionParameters(), rules=DEFAULT_ARTICLE_RULES, lines=lines, texts=lines, words=lines
+    )
+    part = tasks.prepare(deliveries, -1, Space(at=0, size=record_bytes(deliveries), words_at=0, words_size=0))
+    arrived = part.packed.rows["arrival"].tolist()
+    assert part.packed.ids() == ["a", "b", "c", "e"]
+    assert arrived == pytest.approx([1e9, 1e9 + 2e-6, 9.0, 1e9 + 5e-6], abs=2e-7)
+    assert arrived[0] < arrived[1] < arrived[3]
+    assert sorted(part.errors) == [1, 4]
 
 
 def test_bad_lines_are_reported_and_the_rest_goes_on(cluster: Command, tmp_path: Path) -> None:
@@ -310,7 +318,7 @@ def test_what_cannot_be_done_is_not_begun(cluster: Command, tmp_path: Path) -> N
         ((FERRY, *output, "--results", tmp_path), f"{tmp_path}: Is a directory"),
         ((FERRY, *output, "--rejects", tmp_path / "a" / "b"), f"{tmp_path / 'a' / 'b'}: No such file"),
         ((FERRY,), "Missing option '--output' (see dedup cluster --help)"),
-        ((FERRY, *output, "--threads", 0), "Invalid value for '--threads'"),
+        ((FERRY, *output, "--workers", -1), "Invalid value for '--workers'"),
         ((FERRY, *output, "--rule", "words=3"), "the rules are covered, rewrite_words"),
         ((FERRY, *output, "--window", 65), "window must be from 1 to 64, not 65"),
         ((FERRY, *output, "--profile", "none"), "profile must be one of passages, copies"),
@@ -341,17 +349,142 @@ def test_what_may_not_be_read_or_written(cluster: Command, tmp_path: Path) -> No
 # -- what goes out ------------------------------------------------------------------------------------
 
 
-def test_the_number_of_threads_changes_nothing(cluster: Command, tmp_path: Path) -> None:
-    """One, two and five threads: the same bytes in all files."""
-    path = tmp_path / "feed.jsonl"
-    path.write_text("".join(to_line(to_object(article)) + "\n" for article in data.corpus(900)), "utf-8")
-    for threads in (1, 2, 5):
-        folder = tmp_path / str(threads)
+def many(path: Path, *more: str) -> Path:
+    """A file of 900 articles, for which workers are started, with lines that are none among them."""
+    lines = [to_line(to_object(article)) for article in data.corpus(900)]
+    for i, line in enumerate(more):
+        lines.insert(137 * (i + 1), line)
+    path.write_text("".join(line + "\n" for line in lines), "utf-8")
+    return path
+
+
+def test_the_number_of_workers_changes_nothing(cluster: Command, tmp_path: Path) -> None:
+    """None, one, two and three workers: the same bytes in all files, bad lines reported in the same order."""
+    path = many(tmp_path / "feed.jsonl", "{oops", '{"id": "x"}', "", '{"id": "", "body": ""}', "null")
+    said = set()
+    for workers in (0, 1, 2, 3):
+        folder = tmp_path / str(workers)
         folder.mkdir()
-        cluster(path, "--output", folder, "--threads", threads, "--results", folder / "results")
+        more = ("--results", folder / "results", "--rejects", folder / "rejects")
+        cluster(path, "--output", folder, "--workers", workers, *more)
+        assert cluster.status == 2
+        said.add(cluster.err)
+    assert (
+        written(tmp_path / "0")
+        == written(tmp_path / "1")
+        == written(tmp_path / "2")
+        == written(tmp_path / "3")
+    )
+    assert len(written(tmp_path / "0")["matches.jsonl"]) > 10_000
+    assert [line.split(":")[1] for line in said.pop().splitlines()] == ["138", "275", "549", "686"]
+    assert not said
+
+
+@pytest.mark.parametrize("parameters", [("--profile", "copies"), ("--no-keep-text",)])
+def test_workers_with_other_parameters(
+    cluster: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parameters: tuple[str, ...]
+) -> None:
+    """Bands, and texts without places: the same with workers, also where few words are kept and records do not fit."""
+    from dedup.bulk import archive, local
+
+    path = many(tmp_path / "feed.jsonl")
+    monkeypatch.setattr(archive, "WORD_SLOTS", 2)
+    monkeypatch.setattr(local, "record_bytes", lambda _: 5000)
+    for workers in (0, 2):
+        cluster(path, "--output", tmp_path / str(workers), "--workers", workers, *parameters)
         assert (cluster.status, cluster.err) == (0, "")
-    assert written(tmp_path / "1") == written(tmp_path / "2") == written(tmp_path / "5")
-    assert len(written(tmp_path / "1")["matches.jsonl"]) > 10_000
+        monkeypatch.undo()
+    assert written(tmp_path / "0") == written(tmp_path / "2")
+
+
+def children(pid: int) -> dict[int, bytes]:
+    """The processes that a process has started, and those that these have: their command lines."""
+    found: dict[int, bytes] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(status.read_text("ascii").rpartition(")")[2].split()[1])
+            if parent == pid:
+                child = int(status.parent.name)
+                found |= {child: (status.parent / "cmdline").read_bytes()} | children(child)
+    return found
+
+
+@contextmanager
+def waiting_with_workers(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """A run that has taken 900 articles from a pipe and waits for more, and its two workers, the last to fork last."""
+    process = subprocess.Popen(
+        command("cluster", "-", "--output", folder, "--workers", 2, "--results", folder / "results"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(many(folder.parent / "feed.jsonl").read_bytes())
+    process.stdin.flush()
+    deadline = time.monotonic() + 120
+    while len(found := children(process.pid)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(found) == 3
+    assert all(b"dedup.bulk.worker" in line for line in found.values())
+    try:
+        yield process, sorted(found)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def gone(pids: Sequence[int]) -> bool:
+    """Whether processes have ended, soon."""
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_killed_worker_ends_the_command(tmp_path: Path) -> None:
+    """As where the system runs out of memory: one line that says so, status 1, no file, no process left."""
+    out = tmp_path / "out"
+    out.mkdir()
+    with waiting_with_workers(out) as (process, workers):
+        os.kill(workers[-1], signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert one_line(err.decode()) == "a worker process ended (killed by SIGKILL); nothing was written"
+        assert gone(workers)
+    assert written(out) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupt_ends_the_workers(tmp_path: Path, number: int) -> None:
+    """Delivery to all of them, as by a terminal, or to the command alone: no process is left, and nothing is said."""
+    out = tmp_path / "out"
+    out.mkdir()
+    with waiting_with_workers(out) as (process, workers):
+        for pid in () if number == signal.SIGKILL else workers:
+            os.kill(pid, number)
+        time.sleep(0.2)
+        assert not gone(workers[:1]) if number == signal.SIGKILL else True
+        process.send_signal(number)
+        said = process.communicate(timeout=60)
+        assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+        assert said == (b"", b"")
+        assert gone(workers)
+    if number != signal.SIGKILL:  # which leaves no time to clean up
+        assert written(out) == {}
+
+
+def test_what_a_worker_raises_is_raised(
+    cluster: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file for what workers share that is full: the error of the system, nothing written, no worker left."""
+    from dedup.bulk import archive
+
+    path = many(tmp_path / "feed.jsonl")
+    monkeypatch.setattr(archive, "WORD_SLOT_BYTES", 1 << 22)
+    with largest_file(18 << 20):
+        cluster(path, "--output", tmp_path / "out", "--workers", 1)
+    assert cluster.status == 1
+    assert one_line(cluster.err) == "what workers share: File too large"
+    assert not any(b"dedup.bulk.worker" in line for line in children(os.getpid()).values())
+    assert not (tmp_path / "out").exists()
 
 
 def test_results_may_go_to_a_pipe(tmp_path: Path) -> None:
@@ -408,15 +541,15 @@ def send(number: int) -> None:
 
 def at_reading(patch: pytest.MonkeyPatch, number: int) -> None:
     """While lines are read."""
-    read_jsonl = Intake.lines
+    raw_lines = Intake.raw_lines
 
     def lines(*arguments: Any, **named: Any) -> Iterator[Any]:
-        for count, line in enumerate(read_jsonl(*arguments, **named)):
+        for count, line in enumerate(raw_lines(*arguments, **named)):
             if count == 5:
                 send(number)
             yield line
 
-    patch.setattr(Intake, "lines", lines)
+    patch.setattr(Intake, "raw_lines", lines)
 
 
 def at_settling(patch: pytest.MonkeyPatch, number: int) -> None:
@@ -428,15 +561,17 @@ def at_settling(patch: pytest.MonkeyPatch, number: int) -> None:
 
 def at_writing(patch: pytest.MonkeyPatch, number: int) -> None:
     """While the two files are written."""
-    counted = cluster_module._Clustering._counted
+    from dedup.bulk.local import LocalCollection
+
+    articles = LocalCollection.articles
 
     def items(*arguments: Any) -> Iterator[Any]:
-        for count, item in enumerate(counted(*arguments)):
+        for count, item in enumerate(articles(*arguments)):
             if count == 12:
                 send(number)
             yield item
 
-    patch.setattr(cluster_module._Clustering, "_counted", items)
+    patch.setattr(LocalCollection, "articles", items)
 
 
 def at_lost(patch: pytest.MonkeyPatch, number: int) -> None:

@@ -15,7 +15,6 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.corpus import boilerplate, hot_story
-from dedup.core.prepare import Prepared
 from dedup.model import Article, CollectionParameters, Decision, DecisionKind
 from dedup.state import entries, tables
 from dedup.state.collection import Arrival, Collection
@@ -67,17 +66,17 @@ class Silent(Recorded):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
-        self.kept: list[tuple[Prepared, Arrival]] = []
+        self.kept: list[tuple[Arrival, int, int]] = []
         self.speaks = False
 
     def _verify_due(
         self,
         met: dict[int, NDArray[np.int64]],
-        arrived: list[tuple[Prepared, Arrival]],
+        arrived: list[tuple[Arrival, int, int]],
     ) -> dict[int, Decision]:
         if not self.speaks:
-            self.kept += [(p, o) for p, o in arrived if o.article == self.number]
-            arrived = [(p, o) for p, o in arrived if o.article != self.number]
+            self.kept += [each for each in arrived if each[0].article == self.number]
+            arrived = [each for each in arrived if each[0].article != self.number]
         return super()._verify_due(met, arrived)
 
     def keep_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +222,7 @@ def check_found(log: Log, made: Sequence[entries.Arrival]) -> None:
 
 @pytest.mark.parametrize("smallest", [4, 64])
 def test_tables_grow_while_they_are_used(smallest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found before, during and after a growth; single postings of removed texts are left behind."""
+    """PartnerMatch before, during and after a growth; single postings of removed texts are left behind."""
     monkeypatch.setattr(tables, "_SMALLEST", smallest)
     monkeypatch.setattr(tables, "_FEW", 64)
     rng = random.Random(smallest)

@@ -407,6 +407,6 @@ def test_articles_without_outlet_kills_and_versions_as_the_driver_has_them() -> 
     kill = Article("a", pubstatus=PubStatus.CANCELED)
     history = [sent, sent, kill, dataclasses.replace(sent, version=2), dataclasses.replace(sent, version=3)]
     made = Recorded(families.SMALL)
-    words = [word for each in history for _, word, _ in made.ingest([(each, 1.6e9)])]
+    words = [taken.outcome for each in history for taken in made.ingest([(each, 1.6e9)])]
     made.close()
     assert words == ["created", "unchanged", "canceled", "stale_version", "created"]

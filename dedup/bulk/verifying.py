@@ -1,49 +1,24 @@
-"""Verifying pairs of texts in threads, whose kernels need no interpreter."""
+"""Verifying pairs of texts: which are compared by whom, and what they share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
+from dedup.bulk.pool import Call, Pool
+from dedup.bulk.tasks import PartnerMatch, Ref, Tasks, TextMatches
 from dedup.bulk.texts import Texts
 from dedup.core.clustering import TextNode
 from dedup.core.verify import ComparableText
-from dedup.core.verify_pair import VerifiedMatch, verify_each
-from dedup.model import Rules, TextNumber
+from dedup.core.verify_pair import VerifiedMatch
+from dedup.model import TextNumber
 
-#: Texts verified, or articles prepared, by one call of a thread.
-CHUNK: Final = 50
-
-T = TypeVar("T")
-U = TypeVar("U")
-P = ParamSpec("P")
-
-
-class Workers:
-    """Threads that share work."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dedup")
-
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Begin one piece of work."""
-        return self._pool.submit(work, *args, **kwargs)
-
-    def spread(self, work: Callable[[Sequence[T]], list[U]], items: Sequence[T]) -> list[U]:
-        """Do work on all items; the results in their order."""
-        if len(items) <= CHUNK // 4:
-            return work(items)
-        size = max(1, min(CHUNK, len(items) // (2 * self._threads) + 1))
-        parts = [items[i : i + size] for i in range(0, len(items), size)]
-        return [each for part in self._pool.map(work, parts) for each in part]
+#: Work of one call at most: texts to be read and pairs to be compared.
+CHUNK: Final = 400
+#: Calls that the work of one batch makes for each worker, so that all end at about the same time.
+_SHARES: Final = 3
 
 
 class MatchedText(msgspec.Struct, frozen=True, gc=False):
@@ -57,48 +32,94 @@ class MatchedText(msgspec.Struct, frozen=True, gc=False):
 class Job(msgspec.Struct, gc=False, kw_only=True):
     """A text to be verified with partners; of these ``eligible`` are eligible now, the others were as it came.
 
-    ``whole``: it is due for all its partners. ``found`` gets what it shares with those that it shares something with.
+    ``whole``: it is due for all its partners. ``decides``: a decision rests on what it shares with earlier texts.
+    ``found`` gets what it shares with those that it shares something with; ``measured`` whatever came of it, None where
+    it has no partner and no boilerplate.
     """
 
     text: int
     whole: bool
+    decides: bool
     partners: list[int]
     eligible: set[int]
-    found: dict[int, VerifiedMatch[MatchedText]] = msgspec.field(default_factory=dict)
+    measured: TextMatches | None = None
+    found: dict[int, PartnerMatch] = msgspec.field(default_factory=dict)
 
 
 class Comparer:
-    """Makes texts ready and compares them."""
+    """Has texts compared."""
 
-    def __init__(self, texts: Texts, workers: Workers, rules: Rules) -> None:
+    def __init__(self, texts: Texts, pool: Pool, tasks: Tasks) -> None:
         self._texts = texts
-        self._workers = workers
-        self._rules = rules
+        self._pool = pool
+        self._tasks = tasks
+        self._now: dict[int, Ref] = {}
+
+    def begin(self, texts: Iterable[int]) -> None:
+        """An entry was folded: from here on texts are compared as they are now; these will be."""
+        self._now.clear()
+        self._refs(set(texts))
 
     def compare(self, jobs: Sequence[Job]) -> None:
         """Fill in what was found."""
-        busy = [job for job in jobs if job.partners]
-        self._make({job.text for job in busy}.union(*(job.partners for job in busy)))
-        asked = [
-            (self._texts.get(job.text), [(_text(o), self._texts.get(o)) for o in job.partners])
-            for job in busy
+        for job in jobs:
+            if job.decides:  # its earlier partners come first
+                job.partners.sort()
+        jobs = [job for job in jobs if job.partners or job.decides]
+        refs = self._refs({text for job in jobs for text in (job.text, *job.partners)})
+        jobs = [job for job in jobs if job.partners or refs[job.text].mask]
+        work = sum(2 + len(job.partners) for job in jobs)
+        share = min(CHUNK, work // (_SHARES * self._pool.size) + 1)
+        calls = [(part, self._submit(part, refs)) for part in _parts(jobs, share)]
+        for part, call in calls:
+            measured: list[TextMatches] = self._pool.result(call)
+            for job, each in zip(part, measured, strict=True):
+                job.measured = each
+                job.found = {job.partners[found.partner]: found for found in each.found}
+
+    def _submit(self, jobs: Sequence[Job], refs: dict[int, Ref]) -> Call:
+        places: dict[int, int] = {}
+        asked = []
+        for job in jobs:
+            query = places.setdefault(job.text, len(places))
+            partners = [places.setdefault(other, len(places)) for other in job.partners]
+            earlier = sum(other < job.text for other in job.partners) if job.decides else 0
+            asked.append((query, partners, earlier))
+        weight = len(places) + sum(len(partners) for _, partners, _ in asked)
+        return self._pool.submit("verify", [refs[text] for text in places], asked, weight=weight)
+
+    def _refs(self, texts: set[int]) -> dict[int, Ref]:
+        missing = list(texts.difference(self._now))
+        if missing:
+            self._now.update(zip(missing, self._texts.refs(missing), strict=True))
+        return self._now
+
+    def ready(self, texts: Sequence[int]) -> list[ComparableText]:
+        """Texts as they are compared now, in this process."""
+        refs = self._refs(set(texts))
+        return [self._tasks.ready(refs[text]) for text in texts]
+
+    def matches(self, job: Job, others: Sequence[int]) -> list[VerifiedMatch[MatchedText]]:
+        """Matches of a job with some of those that it was found to share something with."""
+        return [
+            VerifiedMatch(other=_text(other), text=text, evidence=found.evidence, first=found.first)
+            for other, text, found in zip(
+                others, self.ready(others), (job.found[other] for other in others), strict=True
+            )
         ]
-        results = self._workers.spread(
-            lambda part: [verify_each(query, others, self._rules) for query, others in part], asked
-        )
-        for job, matches in zip(busy, results, strict=True):
-            job.found = {match.other.node.text: match for match in matches}
 
-    def ready(self, text: int) -> ComparableText:
-        """A text as it is compared now."""
-        self._make({text})
-        return self._texts.get(text)
 
-    def _make(self, texts: set[int]) -> None:
-        missing = self._texts.plan(sorted(texts))
-        made = self._workers.spread(lambda part: [self._texts.make(*each) for each in part], missing)
-        for (text, form, _), ready in zip(missing, made, strict=True):
-            self._texts.keep(text, form, ready)
+def _parts(jobs: Sequence[Job], work: int) -> list[list[Job]]:
+    """Jobs in parts of about as much work."""
+    parts: list[list[Job]] = []
+    left = 0
+    for job in jobs:
+        if left <= 0:
+            parts.append([])
+            left = work
+        parts[-1].append(job)
+        left -= 2 + len(job.partners)
+    return parts
 
 
 def _text(number: int) -> MatchedText:

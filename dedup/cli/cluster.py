@@ -1,9 +1,9 @@
-"""``dedup cluster``: articles and matches of files, in one process, without a service or a store."""
+"""``dedup cluster``: articles and matches of files, without a service or a store."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dedup.cli.console import progress, say, waiting
-from dedup.cli.export import write_export
+from dedup.cli.console import Advance, progress, say, waiting
 from dedup.cli.fields import to_fields
 from dedup.cli.files import Write, check_directory, check_files, replaced
 from dedup.cli.intake import SOME_REJECTED, Intake
@@ -35,8 +34,10 @@ from dedup.cli.stops import Stops
 from dedup.config import load_settings
 from dedup.core.article_rules import ArticleRules
 from dedup.core.parameters import check_parameters
-from dedup.model import Article, CollectionParameters, ExportedArticle, Match
-from dedup.sources.formats import to_line
+from dedup.errors import DedupError
+from dedup.model import CollectionParameters
+from dedup.sources.formats import ARTICLES_FILE, MATCHES_FILE, article_fields, to_line
+from dedup.sources.jsonl import RawLine
 
 if TYPE_CHECKING:
     from dedup.bulk.local import LocalCollection
@@ -45,13 +46,21 @@ Results = Annotated[
     Path | None,
     typer.Option("--results", metavar="FILE", help="Write id, outcome and decision of each article there."),
 ]
-Threads = Annotated[
+Workers = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", min=1, help="Threads that compute; all processors if not given."),
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=0,
+        help="Processes that prepare and compare, beside the one that decides. "
+        "If not given one for each processor, at most 8; on one processor none.",
+    ),
 ]
 
 #: Seconds between two lines that have no time of arrival.
 _BETWEEN_LINES = 1e-6
+#: Articles written between two looks at the progress bar.
+_SHOWN = 100
 
 
 def run(
@@ -59,7 +68,7 @@ def run(
     output_dir: OutputDir,
     rejects: Rejects = None,
     results: Results = None,
-    threads: Threads = None,
+    workers: Workers = None,
     profile: Profile = DEFAULTS.profile,
     window: Window = DEFAULTS.window,
     landmarks: Landmarks = DEFAULTS.landmarks,
@@ -81,7 +90,7 @@ def run(
     A line arrives at its arrival_time (RFC 3339 or YYYY-MM-DD). Where it has none that is the start of the run
     and as many microseconds as lines stand before it, in all files together. An article without published
     counts as published when it arrives, so a run can be repeated to the byte where lines have one of the two.
-    The number of threads changes nothing.
+    The number of workers changes nothing. They are started from 800 lines on.
 
     A line that cannot be taken is reported with file, line number and reason, and the rest goes on. Files take
     their names once all are complete. Exit status: 0, every line was taken; 2, some were rejected; 1, the work
@@ -119,7 +128,7 @@ def run(
         try:
             stops.arm()
             started = time.monotonic()
-            clustering.run(files, total, output_dir, parameters, threads)
+            clustering.run(files, total, output_dir, parameters, workers)
             seconds = time.monotonic() - started
         finally:
             stops.disarm()
@@ -142,6 +151,8 @@ class _Clustering(Intake):
 
     stops: Stops
     matches: int = 0
+    #: Lines that were read and not taken yet.
+    _lines: deque[RawLine] = field(default_factory=deque)
     _sizes: Counter[str] = field(default_factory=Counter)
 
     def run(
@@ -150,41 +161,57 @@ class _Clustering(Intake):
         total: int | None,
         output_dir: Path,
         parameters: CollectionParameters,
-        threads: int | None,
+        workers: int | None,
     ) -> None:
         """Take the lines of ``files`` in, ``total`` bytes of them, and write the two files."""
         from dedup.bulk.local import LocalCollection
 
-        collection = LocalCollection(parameters, threads=threads)
+        collection = LocalCollection(parameters, workers=workers, rules=self.rules)
         try:
             with progress("read", total) as self.advance:
                 self._take_in(collection, self._arrivals(files, time.time()))
             with waiting("settle"):
                 collection.settle()
             with progress("write", collection.collection.articles or None, count=True) as advance:
-                self.matches = write_export(self._counted(collection.export()), output_dir, advance).matches
+                self._write(collection, output_dir, advance)
         finally:
             collection.close()
 
-    def _arrivals(self, files: Sequence[str], start: float) -> Iterator[tuple[Article, float]]:
-        for line, article in self.lines(files, arrival_times=True):
+    def _arrivals(self, files: Sequence[str], start: float) -> Iterator[tuple[bytes | DedupError, float]]:
+        """Every line with the time at which it arrives if it does not say so itself."""
+        for line, raw in self.raw_lines(files):
             self.stops.check()
-            arrived = line.arrival_time
-            yield article, start + (self.position - 1) * _BETWEEN_LINES if arrived is None else arrived
+            self._lines.append(line)
+            yield raw, start + (self.position - 1) * _BETWEEN_LINES
 
-    def _take_in(self, collection: LocalCollection, articles: Iterable[tuple[Article, float]]) -> None:
-        for article, outcome, decision in collection.ingest(articles):
-            self.count(outcome, decision)
+    def _take_in(
+        self, collection: LocalCollection, arrivals: Iterable[tuple[bytes | DedupError, float]]
+    ) -> None:
+        for taken in collection.ingest(arrivals):
+            line = self._lines.popleft()
+            if taken.error is not None:
+                self.reject(line, taken.error)
+                continue
+            self.count(taken.outcome, taken.decision)
             if self.write_result is not None:
-                found = {"id": article.id, "outcome": outcome, "decision": to_fields(decision)}
+                found = {"id": taken.id, "outcome": taken.outcome, "decision": to_fields(taken.decision)}
                 self.write_result(to_line(found) + "\n")
 
-    def _counted(self, items: Iterable[ExportedArticle | Match]) -> Iterator[ExportedArticle | Match]:
-        for item in items:
-            self.stops.check()
-            if isinstance(item, ExportedArticle) and item.cluster is not None:
-                self._sizes[item.cluster] += 1
-            yield item
+    def _write(self, collection: LocalCollection, directory: Path, advance: Advance) -> None:
+        """The two files."""
+        directory.mkdir(parents=True, exist_ok=True)
+        with replaced(directory / ARTICLES_FILE, directory / MATCHES_FILE) as (write_article, write_match):
+            for count, article in enumerate(collection.articles(), 1):
+                self.stops.check()
+                if article.cluster is not None:
+                    self._sizes[article.cluster] += 1
+                write_article(to_line(article_fields(article)) + "\n")
+                if count % _SHOWN == 0:
+                    advance(count)
+            for count, lines in collection.match_lines():
+                self.stops.check()
+                write_match(lines)
+                self.matches += count
 
     @property
     def clusters(self) -> int:

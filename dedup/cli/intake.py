@@ -16,7 +16,7 @@ from dedup.errors import DedupError
 from dedup.model import Article, Decision
 from dedup.sources import Line, open_source, read_jsonl
 from dedup.sources.formats import to_line
-from dedup.sources.jsonl import source_name
+from dedup.sources.jsonl import RawLine, kept_of_line, read_lines, source_name
 
 #: Exit status where the work was done, but not for every line.
 SOME_REJECTED: Final = 2
@@ -40,16 +40,25 @@ class Intake:
     decisions: Counter[str] = field(default_factory=Counter)
     _bytes: int = 0
 
-    def lines(self, files: Sequence[str], *, arrival_times: bool = False) -> Iterator[tuple[Line, Article]]:
+    def lines(self, files: Sequence[str]) -> Iterator[tuple[Line, Article]]:
         """The lines of ``files`` that hold an article, with it; the others are reported on the way."""
         for path in files:
             with open_source(path, self._read) as stream:
-                for line in read_jsonl(stream, source_name(path), self.rules, arrival_times=arrival_times):
+                for line in read_jsonl(stream, source_name(path), self.rules):
                     self.position += 1
                     if isinstance(line.outcome, DedupError):
                         self.reject(line, line.outcome)
                     else:
                         yield line, line.outcome
+
+    def raw_lines(self, files: Sequence[str]) -> Iterator[tuple[RawLine, bytes | DedupError]]:
+        """The lines of ``files``, with what is to be read of each, or why it cannot be."""
+        for path in files:
+            with open_source(path, self._read) as stream:
+                for number, raw in read_lines(stream):
+                    self.position += 1
+                    kept = b"" if isinstance(raw, DedupError) else kept_of_line(raw)
+                    yield RawLine(source_name(path), number, kept), raw
 
     def count(self, outcome: str, decision: Decision | None) -> None:
         """Count an article that was taken."""
@@ -57,7 +66,7 @@ class Intake:
         self.outcomes[outcome] += 1
         self.decisions[decision.kind.name.lower() if decision else "not_comparable"] += 1
 
-    def reject(self, line: Line, error: DedupError) -> None:
+    def reject(self, line: RawLine, error: DedupError) -> None:
         """Report a line that cannot be taken, and keep it where that was asked for."""
         self.rejected += 1
         report(f"{line.place}: {error.message}")
@@ -93,7 +102,7 @@ class Intake:
             self.advance(self._bytes, f"{self.accepted:,} articles")
 
 
-def _rejected(line: Line, error: DedupError) -> dict[str, object]:
+def _rejected(line: RawLine, error: DedupError) -> dict[str, object]:
     """A rejected line as it is kept: ``raw`` is the line itself, or ``raw_base64`` where it is no UTF-8."""
     fields: dict[str, object] = {
         "file": line.file,
