@@ -90,8 +90,9 @@ def _key_of(slot, at, capacity, bits):
     tag = slot >> np.uint64(bits)
     if bits <= 22:
         return tag
-    # of the keys with these low bits, that with the last home that is not behind the slot
-    group = np.uint64(min(np.int64(1023), at * 1024 // capacity))
+    # of the keys with these low bits, that with the last home that is not behind the slot; a home is rounded down,
+    # so that the first slot of a group may count as one of the group before
+    group = np.uint64(min(np.int64(1023), at * 1024 // capacity + 1))
     key = group << _S32 | tag
     while home(key, capacity) > at:
         group -= _ONE
