@@ -232,12 +232,12 @@ class Collection:
         out = np.zeros((count, 5), np.int64)
         met_at = np.zeros(count + 1, np.int64)
         largest = int(np.diff(e.postings_at).max(initial=0))
-        keys, places = np.empty(largest, np.uint64), np.empty(largest, np.int64)
+        keys = np.empty((2, largest), np.uint64)
         i = 0
         if collect and len(self._met) < 64 * count:
             self._met = np.empty(64 * count, np.int64)
         while i < count:
-            at = arriving.arrive(state.tables, e, i, _SLICE, collect, out, self._met, met_at, keys, places)
+            at = arriving.arrive(state.tables, e, i, _SLICE, collect, out, self._met, met_at, keys)
             if at < 0:
                 self._state.reserve_arenas()
                 at = -1 - at

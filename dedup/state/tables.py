@@ -2,65 +2,100 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dedup.state.columns import Column
 from dedup.state.entry_reading import Arrived
 from dedup.state.kernels import arena, base, table
 
-#: Share of its slots from which on a hash table grows, and by how much.
-_FULL: Final = 0.8
-_GROWTH: Final = 1.35
+#: Share of its slots from which on a hash table grows, and by how much, once it has more than ``_FEW`` slots.
+_FULL: Final = 0.85
+_GROWTH: Final = 1.25
 _SMALLEST: Final = 256
 _FEW: Final = 1 << 16
 _SPARE: Final = 64
-#: Numbers below this fit into the slots of a small table, with room for what one entry brings.
-_SMALL_NUMBERS: Final = (1 << 21) - (1 << 18)
 
 
 class HashTable:
     """A table of :mod:`dedup.state.kernels.table` and the array that it grows out of."""
 
     def __init__(self, *, of_texts: bool) -> None:
-        self.slots = Column(np.uint64)
-        self.before = Column(np.uint64)
+        self.slots = Column(np.uint8, table.BEYOND)
+        self.before = Column(np.uint8)
         self.meta = np.zeros(table.META_SIZE, np.int64)
-        self.meta[table.BITS] = 22
+        self.meta[table.WIDTH], self.meta[table.TAG] = 8, table.ALL
         self._of_texts = of_texts
+        self._highest = self._highest_before = 0
 
     def is_full(self, more: int, highest: int) -> bool:
-        """Whether so many new keys, or numbers so high, need a larger array."""
-        capacity = int(self.meta[table.CAPACITY])
-        too_high = self.meta[table.BITS] == 22 and highest > _SMALL_NUMBERS
-        return bool(self.meta[table.USED] + more > _FULL * capacity or too_high)
+        """Whether so many new keys, or values so high, need a larger array: in time, before values are too high."""
+        used = self.meta[table.USED] + more
+        return bool(used > _FULL * self.meta[table.CAPACITY] or highest > self._highest >> 1)
 
     def grow(self, more: int, highest: int) -> None:
         """Begin to grow, so that there is room for so many new keys. An earlier growth must have ended."""
         used = int(self.meta[table.USED]) + more
-        capacity = max(_SMALLEST, int(used / _FULL * (_GROWTH if used > _FEW else 4)))
-        if highest > _SMALL_NUMBERS:
-            capacity = max(capacity, table.LARGE)
-        self.before, self.slots = self.slots, Column(np.uint64)
-        self.slots.reserve(capacity + min(table.SLACK, capacity))
-        self.meta[table.OLD_CAPACITY] = self.meta[table.CAPACITY]
-        self.meta[table.OLD_BITS] = self.meta[table.BITS]
+        least = max(_SMALLEST, int(used / _FULL * (_GROWTH if used > _FEW else 4)))
+        value_bits = (3 * highest).bit_length()
+        capacity, width = min(
+            ((_capacity(least, 8 * width - value_bits), width) for width in (6, 8)), key=math.prod
+        )
+        for now, old in (
+            (table.CAPACITY, table.OLD_CAPACITY),
+            (table.WIDTH, table.OLD_WIDTH),
+            (table.TAG, table.OLD_TAG),
+        ):
+            self.meta[old] = self.meta[now]
+        self.before, self.slots = self.slots, Column(np.uint8)
+        self.slots.reserve((capacity + min(table.SLACK, capacity)) * width + table.BEYOND)
+        self.meta[table.CAPACITY], self.meta[table.WIDTH] = capacity, width
+        self.meta[table.TAG] = _tag_bits(capacity)
         self.meta[table.CURSOR] = 0
-        self.meta[table.CAPACITY] = capacity
-        self.meta[table.BITS] = 22 if capacity < table.LARGE else 32
+        self._highest, self._highest_before = (1 << (8 * width - _tag_bits(capacity))) - 1, self._highest
 
-    def move(self, steps: int, dead: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
+    def move(self, steps: int, dead: NDArray[np.uint8]) -> bool:
         """Move so many slots over; whether the growth has ended."""
         if self.meta[table.OLD_CAPACITY] > 0:
-            table.advance(self.slots.array, self.before.array, self.meta, steps, dead, self._of_texts)
+            slots, before = self.slots.array, self.before.array
+            table.advance(slots, before, self.meta, steps, dead, self._of_texts)
         if self.meta[table.OLD_CAPACITY] == 0:
             if len(self.before.array):
                 self.before.clear()
             return True
-        self.before.release(int(self.meta[table.CURSOR]))
+        self.before.release(int(self.meta[table.CURSOR] * self.meta[table.OLD_WIDTH]))
         return False
+
+    def _end(self, dead: NDArray[np.uint8]) -> None:
+        """End a growth."""
+        while not self.move(1 << 18, dead):
+            pass
+
+    def make_room(self, more: int, highest: int, dead: NDArray[np.uint8]) -> bool:
+        """Have room for so many new keys and values so high; whether a growth begins or ends by that."""
+        full = self.is_full(more, highest)
+        if not full and not len(self.before.array):
+            return False
+        if full:
+            self._end(dead)
+            self.grow(more, highest)
+        if highest > self._highest_before:  # the array that it grows out of has no room for them
+            self._end(dead)
+        return True
+
+
+def _tag_bits(capacity: int) -> int:
+    """Bits of a key that tell it from the others in a period."""
+    return min(table.ALL, (table.PERIOD * (1 << 42) // capacity).bit_length())
+
+
+def _capacity(least: int, bits: int) -> int:
+    """The least capacity of a table whose tags have at most so many bits."""
+    return least if bits >= table.ALL else max(least, 1 + (table.PERIOD << 42 >> bits))
 
 
 class State:
@@ -198,24 +233,17 @@ class State:
                 if name == "work":
                     self.meta[base.WORK_BASE] += first
 
-    def reserve_tables(self, postings: int, articles: int) -> bool:
-        """Have room for so many new postings and articles; whether some table grows now."""
-        grown = False
+    def reserve_tables(self, postings: int, articles: int) -> None:
+        """Have room for so many new postings and articles."""
         highest = max(self.number(base.TEXTS) + articles, self.number(base.LISTS) + postings)
-        needs = (
-            (self.postings, postings, highest),
-            (self.ids, articles, self.number(base.ARTICLES) + articles),
-            (self.digests, articles, self.number(base.TEXTS) + articles),
-        )
-        for held, more, high in needs:
-            if held.is_full(more, high):
-                while not held.move(1 << 18, self.columns["dead"].array):
-                    pass
-                held.grow(more, high)
-                grown = True
-        if grown:
+        dead = self.columns["dead"].array
+        changed = [
+            self.postings.make_room(postings, 2 * highest + 1, dead),
+            self.ids.make_room(articles, self.number(base.ARTICLES) + articles, dead),
+            self.digests.make_room(articles, self.number(base.TEXTS) + articles, dead),
+        ]
+        if any(changed):
             self.tables = self._gather()
-        return grown
 
     def move_tables(self, articles: int) -> None:
         """Go on with the growth of tables that kernels do not move, and let go of what has been moved."""

@@ -85,9 +85,8 @@ def new_article(s, name_hash, names, start, stop):
         s.names[base + i] = names[start + i]
     s.meta[NAME_BYTES] += stop - start
     key = scatter(name_hash & _42, s.meta[SALT])
-    place = table.place_of(s.ids, s.ids_before, s.ids_meta, key)
-    a.next_name = table.value_at(s.ids, s.ids_before, s.ids_meta, place)
-    table.put_at(s.ids, s.ids_before, s.ids_meta, place, key, number)
+    a.next_name = table.find(s.ids, s.ids_before, s.ids_meta, key)
+    table.put(s.ids, s.ids_before, s.ids_meta, key, number)
     log_add(s.sums, 1, L_NAME, name_hash, number, 0)
     return number
 
@@ -109,21 +108,6 @@ def is_older(version, version_time, row):
     return False
 
 
-@inline
-def _list_at(slots, before, meta, place):
-    """What stands at a place of the postings: a text, minus the number of a list, or 0."""
-    value = table.value_at(slots, before, meta, place)
-    bits = meta[table.BITS] if place >= 0 else meta[table.OLD_BITS]
-    is_list = np.int64(1) << (bits - 1)
-    return -(value ^ is_list) if value & is_list else value
-
-
-@inline
-def _put_list(slots, before, meta, place, key, number):
-    bits = meta[table.BITS] if place >= 0 else meta[table.OLD_BITS]
-    table.put_at(slots, before, meta, place, key, number | np.int64(1) << (bits - 1))
-
-
 @jit
 def has_room(s, lists):
     """Whether there is room to remove a text of so many lists, or mend as many; what is missing is asked for."""
@@ -141,27 +125,21 @@ def has_room(s, lists):
 
 
 @jit
-def _survey_room(s, keys, places, found, leaving):
-    """Find the places of a text's postings; whether the arenas have room for it, what it needs being asked for.
+def _survey_room(s, keys, found, leaving):
+    """Look a text's postings up; whether the arenas have room for it, what it needs being asked for.
 
-    ``found`` gets what stands at each place; ``leaving`` is how many lists a text stands in that may be removed for it.
+    ``found`` gets what stands under each: twice a text, twice a list and one, or 0. ``leaving`` is how many lists a
+    text stands in that may be removed for it.
     """
-    warm = np.uint64(0)
-    capacity, old = s.slots_meta[table.CAPACITY], s.slots_meta[table.OLD_CAPACITY]
-    for i in range(keys.size):  # these loads wait for memory together, not one after the other
-        warm += s.slots[table.home(keys[i], capacity)]
-        if old > 0:
-            warm += s.slots_before[table.home(keys[i], old)]
-    members, text_lists = np.int64(warm == np.uint64(1)), np.int64(4) << arena.size_class(keys.size + 1)
+    members, text_lists = np.int64(0), np.int64(4) << arena.size_class(keys.size + 1)
     for i in range(keys.size):
-        places[i] = table.place_of(s.slots, s.slots_before, s.slots_meta, keys[i])
-        there = _list_at(s.slots, s.slots_before, s.slots_meta, places[i])
+        there = table.find(s.slots, s.slots_before, s.slots_meta, keys[i])
         found[i] = there
-        if there > 0:
-            text_lists += np.int64(4) << arena.size_class(np.int64(s.texts[there].lists) + 1)
+        if there & 1:
+            members += members_needed(s.lists[there >> 1])
+        elif there != 0:
+            text_lists += np.int64(4) << arena.size_class(np.int64(s.texts[there >> 1].lists) + 1)
             members += 8
-        elif there < 0:
-            members += members_needed(s.lists[-there])
     largest = np.int64(4) << arena.size_class(s.meta[LANDMARKS] + 1)
     groups = (keys.size + leaving) * largest
     members += leaving * largest
@@ -178,24 +156,17 @@ def _survey_room(s, keys, places, found, leaving):
 
 
 @jit
-def _index(s, text, postings, keys, places, joined, position):
-    """Put a new text under its postings; ``joined``, what was found at their places, gets the lists it joins."""
+def _index(s, text, postings, keys, joined, position):
+    """Put a new text under its postings; ``joined``, what was found under each, gets the lists it joins."""
     count = 0
-    slots, slots_before, slots_meta = s.slots, s.slots_before, s.slots_meta
     for i in range(keys.size):
-        there = joined[i]
-        if there == 0:
-            # an empty slot that was found may have been taken since by another posting of this text
-            if _list_at(slots, slots_before, slots_meta, places[i]) != 0:
-                places[i] = table.place_of(slots, slots_before, slots_meta, keys[i])
-            table.put_at(slots, slots_before, slots_meta, places[i], keys[i], text)
-            continue
-        if there < 0:
-            joined[count] = -there
+        there = joined[i] >> 1
+        if joined[i] & 1:
+            joined[count] = there
             count += 1
             continue
-        if s.dead[there] == 2:
-            table.put_at(slots, slots_before, slots_meta, places[i], keys[i], text)
+        if there == 0 or s.dead[there] == 2:
+            table.put(s.slots, s.slots_before, s.slots_meta, keys[i], 2 * text)
             continue
         s.meta[LISTS] += 1
         number = s.meta[LISTS]
@@ -203,7 +174,7 @@ def _index(s, text, postings, keys, places, joined, position):
         if s.dead[there]:
             bury_in(s.lists, s.groups, s.members, s.free, s.meta, s.sums, number)
         add_to_lists(s.texts, s.text_lists, s.free, s.meta, there, number)
-        _put_list(slots, slots_before, slots_meta, places[i], keys[i], number)
+        table.put(s.slots, s.slots_before, s.slots_meta, keys[i], 2 * number + 1)
         joined[count] = number
         count += 1
     if count > 0:
@@ -233,7 +204,8 @@ def _index(s, text, postings, keys, places, joined, position):
             )
     if s.slots_meta[table.OLD_CAPACITY] > 0:
         steps = table.STEP * keys.size
-        table.advance(s.slots, s.slots_before, s.slots_meta, steps, s.dead, True)
+        with_dead = s.meta[TEXTS] != s.meta[LIVING]
+        table.advance(s.slots, s.slots_before, s.slots_meta, steps, s.dead, with_dead)
 
 
 @jit
@@ -244,39 +216,53 @@ def _new_text(s, high, low, position):
     t = s.texts[text]
     t.high, t.low, t.arrived = high, low, position
     key = scatter(low & _42, s.meta[SALT])
-    place = table.place_of(s.digests, s.digests_before, s.digests_meta, key)
-    t.next_digest = table.value_at(s.digests, s.digests_before, s.digests_meta, place)
-    table.put_at(s.digests, s.digests_before, s.digests_meta, place, key, text)
+    t.next_digest = table.find(s.digests, s.digests_before, s.digests_meta, key)
+    table.put(s.digests, s.digests_before, s.digests_meta, key, text)
     return text
 
 
+@inline
+def _scatter_postings(s, e, i, keys):
+    """The keys of article i of an entry, at its turn of two; what the table has there is fetched."""
+    size = e.postings_at[i + 1] - e.postings_at[i]
+    for j in range(size):
+        key = scatter(e.postings[e.postings_at[i] + j], s.meta[SALT])
+        table.fetch(s.slots, s.slots_before, s.slots_meta, key)
+        keys[i & 1, j] = key
+
+
 @making
-def arrive(s, e, first, steps, collect, out, met, met_at, keys, places):
+def arrive(s, e, first, steps, collect, out, met, met_at, keys):
     """Fold the articles of an entry from ``first`` on; the one to go on with, as many as there are when all are in.
 
     Stops where an arena has no room (``NEED_...`` of meta) or ``steps`` postings have been put in. ``out`` int64
     (articles, 5): outcome, article, text, whether the text is new, text it had before. With ``collect``, ``met`` gets
     the texts that each new text may be compared with as of its coming, those of article i before ``met_at[i + 1]``;
-    where there is no room for them the text is told to be new with a 2: it is looked up later.
+    where there is no room for them the text is told to be new with a 2: it is looked up later. ``keys`` uint64
+    (2, most postings of an article) is for the postings of an article and those of the next one, whose places in memory
+    are fetched meanwhile.
     """
     position = np.uint64(s.meta[POSITION])
-    joined = np.empty(keys.size, np.int64)
+    joined = np.empty(keys.shape[1], np.int64)
     done = 0
     i = first
+    if i < e.status.size:
+        _scatter_postings(s, e, i, keys)
     while i < e.status.size:
         size = e.postings_at[i + 1] - e.postings_at[i]
         if done > steps and i > first:
             return i
+        if i + 1 < e.status.size:
+            _scatter_postings(s, e, i + 1, keys)
+        mine = keys[i & 1, :size]
         text = np.int64(0)
-        for j in range(size):
-            keys[j] = scatter(e.postings[e.postings_at[i] + j], s.meta[SALT])
         if size > 0:
             text = text_with(s, e.high[i], e.low[i])
         number = article_named(s, e.name_hash[i], e.names, e.names_at[i], e.names_at[i + 1])
         before = np.int64(s.rows[np.int64(s.articles[number].row)].text)
-        if not _survey_room(s, keys[:size], places, joined, np.int64(s.texts[before].lists)):
+        if not _survey_room(s, mine, joined, np.int64(s.texts[before].lists)):
             return -1 - i
-        _take(s, e, i, number, text, size, keys, places, joined, position, out)
+        _take(s, e, i, number, text, mine, joined, position, out)
         met_at[i + 1] = met_at[i]
         if collect and out[i, 3] == 1:
             count = look_up(s, out[i, 2], True, met[met_at[i] :])
@@ -303,8 +289,9 @@ def _sum_row(s, e, i, fresh, size):
 
 
 @jit
-def _take(s, e, i, number, text, size, keys, places, joined, position, out):
+def _take(s, e, i, number, text, keys, joined, position, out):
     """What becomes of article i of an entry."""
+    size = keys.size
     flags, row = np.int64(0), np.int64(0)
     if number != 0:
         row, flags = np.int64(s.articles[number].row), np.int64(s.articles[number].flags)
@@ -358,18 +345,11 @@ def _take(s, e, i, number, text, size, keys, places, joined, position, out):
         remove_carrier(s, row, fresh, position)
     if size > 0 and text == 0:
         if out[i, 0] == REPLACED:  # lists may have come and gone with the version before
-            _survey_room(s, keys[:size], places, joined, np.int64(0))
+            _survey_room(s, keys, joined, np.int64(0))
         text = _new_text(s, e.high[i], e.low[i], position)
         add_carrier(s, text, fresh, position)
-        _index(
-            s,
-            text,
-            e.postings[e.postings_at[i] : e.postings_at[i + 1]],
-            keys[:size],
-            places,
-            joined,
-            position,
-        )
+        postings = e.postings[e.postings_at[i] : e.postings_at[i + 1]]
+        _index(s, text, postings, keys, joined, position)
         set_due(s.texts, s.due, s.meta, s.sums, text, position, False)
         out[i, 3] = 1
     if size > 0 and s.articles[number].flags & (DECIDED | AWAITED) == 0:

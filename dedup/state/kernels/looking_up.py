@@ -249,8 +249,5 @@ def masks_of(s, wanted, counts, sums):
 @jit
 def list_of(s, key):
     """What stands under a posting (scattered): a text, minus a list, or 0."""
-    place = table.place_of(s.slots, s.slots_before, s.slots_meta, key)
-    value = table.value_at(s.slots, s.slots_before, s.slots_meta, place)
-    bits = s.slots_meta[table.BITS] if place >= 0 else s.slots_meta[table.OLD_BITS]
-    is_list = np.int64(1) << (bits - 1)
-    return -(value ^ is_list) if value & is_list else value
+    value = table.find(s.slots, s.slots_before, s.slots_meta, np.uint64(key))
+    return -(value >> 1) if value & 1 else value >> 1

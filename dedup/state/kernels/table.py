@@ -1,14 +1,19 @@
-"""A hash table of 42-bit keys to numbers, 8 bytes a slot, that grows a little with every insertion.
+"""A hash table of 42-bit keys to numbers, 6 or 8 bytes a slot, that grows a little with every insertion.
 
-A key's *home* is its upper 32 bits scaled to the capacity, so slots lie (nearly) in the order of their keys. A slot
-holds the value in its lower ``bits`` and, above, as many low bits of the key as fit: all 42 in a small table; of a
-large one 32, since from where the slot lies its other 10 bits follow. Collisions go to the next slot (linear probing).
+A key's *home* is its upper 32 bits scaled to the capacity. Keys stand in ascending order, none before its home: a key
+goes before the first larger one from its home on, and what follows moves up to the next empty slot (ordered linear
+probing: Amble and Knuth 1974). So no key stands far from its home, even in a table that is nearly full, and a key that
+is not there is missed early.
+
+A slot holds the value in its lower bits and, above, as many low bits of the key as fit, its *tag*. Where a slot lies
+says the rest: the slots between two keys of the same tag, a *period*, are many more than any key is away from its home.
+Tags are therefore compared as signed differences, modulo the period.
 
 Growing copies nothing at once. A larger array stands beside the old one, and each insertion moves some slots over, from
 the first on, whole runs at a time. Keys whose old home lies before the *cursor* are in the new array, the others in the
 old one.
 
-A place in the table is a slot of the new array, or ``-1 - slot`` of the old one.
+Slots are bytes (uint8); ``meta`` int64 (META_SIZE,).
 """
 
 from __future__ import annotations
@@ -16,16 +21,22 @@ from __future__ import annotations
 import numpy as np
 
 from dedup.state.kernels.base import inline, jit
+from dedup.state.kernels.memory import load, move, prefetch, store_2, store_4, store_8
 
-CAPACITY, BITS, OLD_CAPACITY, OLD_BITS, CURSOR, USED = 0, 1, 2, 3, 4, 5
-META_SIZE = 6
+#: Of the table: slots, bytes of a slot, bits of a tag. The same of the array that it grows out of.
+CAPACITY, WIDTH, TAG, OLD_CAPACITY, OLD_WIDTH, OLD_TAG, CURSOR, USED = 0, 1, 2, 3, 4, 5, 6, 7
+META_SIZE = 8
 #: Slots after the last home, so that nothing wraps around.
-SLACK = 1 << 12
-#: Capacity from which on 32 bits of a key tell it from its neighbors.
-LARGE = 1 << 22
+SLACK = 1 << 9
+#: Bits of a tag that hold all of a key, and the sign of a difference.
+ALL = 43
+#: A period has at least so many slots.
+PERIOD = 300
 #: Slots moved with an insertion while the table grows.
-STEP = 32
-_S10, _S32 = np.uint64(10), np.uint64(32)
+STEP = 64
+#: Bytes after the last slot that may be read.
+BEYOND = 8
+_S10, _S32, _S64 = np.uint64(10), np.uint64(32), np.uint64(64)
 _ONE = np.uint64(1)
 
 
@@ -36,102 +47,124 @@ def home(key, capacity):
 
 
 @inline
-def _probe(slots, capacity, bits, key):
-    """The slot of a key, or the empty one where it belongs."""
-    shift = np.uint64(bits)
-    tag = key & ((_ONE << (np.uint64(64) - shift)) - _ONE) if bits > 22 else key
-    at = home(key, capacity)
-    while slots[at] != 0 and slots[at] >> shift != tag:
-        at += 1
-    return at
+def _slot(slots, at, width):
+    """A slot, its tag in the highest bits; 0 where it is empty."""
+    return load(slots, at * width) << np.uint64(64 - 8 * width)
 
 
 @inline
-def place_of(slots, before, meta, key):
-    """The place of a key, or the empty one where it belongs."""
-    if meta[OLD_CAPACITY] > 0 and home(key, meta[OLD_CAPACITY]) >= meta[CURSOR]:
-        return -1 - _probe(before, meta[OLD_CAPACITY], meta[OLD_BITS], key)
-    return _probe(slots, meta[CAPACITY], meta[BITS], key)
-
-
-@inline
-def value_at(slots, before, meta, place):
-    """The value at a place, 0 where it is empty."""
-    if place < 0:
-        return np.int64(before[-1 - place] & ((_ONE << np.uint64(meta[OLD_BITS])) - _ONE))
-    return np.int64(slots[place] & ((_ONE << np.uint64(meta[BITS])) - _ONE))
-
-
-@inline
-def put_at(slots, before, meta, place, key, value):
-    """Put a value at the place of a key; whether the key is new."""
-    if place < 0:
-        array, at, bits = before, -1 - place, meta[OLD_BITS]
+def _set(slots, at, width, slot):
+    """Write a slot."""
+    if width == 8:
+        store_8(slots, at * 8, slot)
     else:
-        array, at, bits = slots, place, meta[BITS]
-    fresh = array[at] == 0
-    shift = np.uint64(bits)
-    tag = key & ((_ONE << (np.uint64(64) - shift)) - _ONE) if bits > 22 else key
-    array[at] = tag << shift | np.uint64(value)
-    if fresh:
-        meta[USED] += 1
-    return fresh
+        store_4(slots, at * 6, slot >> np.uint64(16))
+        store_2(slots, at * 6 + 4, slot >> np.uint64(48))
+
+
+@inline
+def _probe(slots, capacity, width, bits, key):
+    """The slot where a key is, or belongs; what is there, minus the key: below ``1 << (64 - bits)`` if it is there."""
+    wanted = key << np.uint64(64 - bits)
+    at = home(key, capacity)
+    slot = _slot(slots, at, width)
+    while slot != 0 and np.int64(slot - wanted) < 0:
+        at += 1
+        slot = _slot(slots, at, width)
+    return at, slot - wanted if slot != 0 else ~np.uint64(0)
+
+
+@inline
+def _find(slots, capacity, width, bits, key):
+    _, more = _probe(slots, capacity, width, bits, key)
+    return np.int64(more >> np.uint64(64 - 8 * width)) if more < _ONE << np.uint64(64 - bits) else np.int64(0)
+
+
+@inline
+def _is_old(meta, key):
+    return meta[OLD_CAPACITY] > 0 and home(key, meta[OLD_CAPACITY]) >= meta[CURSOR]
 
 
 @inline
 def find(slots, before, meta, key):
     """The value of a key, 0 where there is none."""
-    return value_at(slots, before, meta, place_of(slots, before, meta, key))
+    if _is_old(meta, key):
+        return _find(before, meta[OLD_CAPACITY], meta[OLD_WIDTH], meta[OLD_TAG], key)
+    return _find(slots, meta[CAPACITY], meta[WIDTH], meta[TAG], key)
+
+
+@inline
+def fetch(slots, before, meta, key):
+    """Have the memory fetched that the search for a key begins with: two cache lines."""
+    old = _is_old(meta, key)
+    at = home(key, meta[OLD_CAPACITY]) * meta[OLD_WIDTH] if old else home(key, meta[CAPACITY]) * meta[WIDTH]
+    array = before if old else slots
+    prefetch(array, at)
+    prefetch(array, at + 64)
 
 
 @jit
-def _key_of(slot, at, capacity, bits):
-    """The key of what stands in a slot."""
-    tag = slot >> np.uint64(bits)
-    if bits <= 22:
-        return tag
-    # of the keys with these low bits, that with the last home that is not behind the slot; a home is rounded down,
-    # so that the first slot of a group may count as one of the group before
-    group = np.uint64(min(np.int64(1023), at * 1024 // capacity + 1))
-    key = group << _S32 | tag
-    while home(key, capacity) > at:
-        group -= _ONE
-        key = group << _S32 | tag
-    return key
+def _put(slots, capacity, width, bits, key, value):
+    """Put a value in; whether the key is new."""
+    at, more = _probe(slots, capacity, width, bits, key)
+    fresh = more >= _ONE << np.uint64(64 - bits)
+    if fresh:
+        end = at
+        while _slot(slots, end, width) != 0:
+            end += 1
+        if end > at:
+            move(slots, (at + 1) * width, at * width, (end - at) * width)
+    _set(slots, at, width, key << np.uint64(64 - bits) | np.uint64(value) << np.uint64(64 - 8 * width))
+    return fresh
 
 
 @jit
-def advance(slots, before, meta, steps, dead, list_bit):
+def put(slots, before, meta, key, value):
+    """Set the value of a key, which is not 0."""
+    if _is_old(meta, key):
+        fresh = _put(before, meta[OLD_CAPACITY], meta[OLD_WIDTH], meta[OLD_TAG], key, value)
+    else:
+        fresh = _put(slots, meta[CAPACITY], meta[WIDTH], meta[TAG], key, value)
+    if fresh:
+        meta[USED] += 1
+
+
+@jit
+def advance(slots, before, meta, steps, dead, with_dead):
     """Move so many slots of the old array, and the rest of the run, over; whether the old array is empty now.
 
-    Single texts that are ``dead`` (2: out of all lists) are left out where values are texts and lists, ``list_bit``.
+    ``with_dead``: even values are twice a text, and those of ``dead`` texts (2: out of all lists) are left out.
     """
-    capacity, bits = meta[OLD_CAPACITY], meta[OLD_BITS]
-    at = meta[CURSOR]
-    stop = min(before.size, at + steps)
-    values = (_ONE << np.uint64(bits)) - _ONE
-    old_list = np.uint64(1) << np.uint64(bits - 1)
-    while at < before.size and (at < stop or before[at] != 0):
-        slot = before[at]
+    capacity, width, bits = meta[CAPACITY], meta[WIDTH], np.uint64(64 - meta[TAG])
+    old_capacity, old_width, old_bits = meta[OLD_CAPACITY], meta[OLD_WIDTH], np.uint64(64 - meta[OLD_TAG])
+    size = old_capacity + min(SLACK, old_capacity)
+    shift, old_shift = np.uint64(64 - 8 * width), np.uint64(64 - 8 * old_width)
+    values = (_ONE << (old_bits - old_shift)) - _ONE
+    period = ~np.uint64(0) >> old_bits
+    keys_of_slot = np.float64(1 << 42) / old_capacity
+    at, to, first = meta[CURSOR], np.int64(-1), True
+    stop = min(size, at + steps)
+    while at < size:
+        slot = _slot(before, at, old_width)
+        if slot == 0 and at >= stop:
+            break
+        # of the keys with this tag the last one before one that has its home a little behind the slot
+        last = np.uint64(min(at + PERIOD // 2, old_capacity) * keys_of_slot)
+        key = last - ((last - (slot >> old_bits)) & period)
+        value = (slot >> old_shift) & values
+        if with_dead and slot != 0 and value & _ONE == 0 and dead[value >> _ONE] == 2:
+            meta[USED] -= 1
+            slot = np.uint64(0)
+        here = max(to + 1, home(key, capacity))
+        if first and slot != 0:
+            while _slot(slots, here, width) != 0:  # all that is there has a smaller key
+                here += 1
+            first = False
         if slot != 0:
-            key = _key_of(slot, at, capacity, bits)
-            value = slot & values
-            moved = np.int64(value)
-            if list_bit:
-                if value & old_list:
-                    moved = np.int64(value ^ old_list) | (np.int64(1) << (meta[BITS] - 1))
-                elif dead[moved] == 2:
-                    before[at] = np.uint64(0)
-                    meta[USED] -= 1
-                    at += 1
-                    continue
-            to = _probe(slots, meta[CAPACITY], meta[BITS], key)
-            shift = np.uint64(meta[BITS])
-            tag = key & ((_ONE << (np.uint64(64) - shift)) - _ONE) if meta[BITS] > 22 else key
-            slots[to] = tag << shift | np.uint64(moved)
-            before[at] = np.uint64(0)
+            _set(slots, here, width, key << bits | value << shift)
+            to = here
         at += 1
-    if at >= before.size:
+    if at >= size:
         meta[OLD_CAPACITY] = 0
         return True
     meta[CURSOR] = at + 1  # the slot before it is empty: no run crosses it
