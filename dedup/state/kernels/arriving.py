@@ -13,6 +13,7 @@ from dedup.state.kernels.base import (
     DECIDED,
     FLAGS,
     GROUP_WORDS,
+    HAS_MEMBERS,
     L_NAME,
     L_ROW,
     L_VERSION,
@@ -48,6 +49,7 @@ from dedup.state.kernels.carriers import add_carrier, add_to_lists, remove_carri
 from dedup.state.kernels.due import set_due
 from dedup.state.kernels.lists import bury_in, found, join, members_needed
 from dedup.state.kernels.looking_up import look_up
+from dedup.state.kernels.memory import prefetch
 
 CREATED, UNCHANGED, REPLACED, STALE, CANCELED = 1, 2, 3, 4, 5
 _42 = np.uint64((1 << 42) - 1)
@@ -131,12 +133,22 @@ def _survey_room(s, keys, found, leaving):
     ``found`` gets what stands under each: twice a text, twice a list and one, or 0. ``leaving`` is how many lists a
     text stands in that may be removed for it.
     """
-    members, text_lists = np.int64(0), np.int64(4) << arena.size_class(keys.size + 1)
     for i in range(keys.size):
         there = table.find(s.slots, s.slots_before, s.slots_meta, keys[i])
         found[i] = there
         if there & 1:
-            members += members_needed(s.lists[there >> 1])
+            prefetch(s.lists, there >> 1)
+        elif there != 0:
+            prefetch(s.texts, there >> 1)
+    members, text_lists = np.int64(0), np.int64(4) << arena.size_class(keys.size + 1)
+    for i in range(keys.size):
+        there = found[i]
+        if there & 1:
+            row = s.lists[there >> 1]
+            members += members_needed(row)
+            prefetch(s.groups, np.int64(row.group_at))
+            if row.flags & HAS_MEMBERS:
+                prefetch(s.members, np.int64(row.members_at) + np.int64(row.count))
         elif there != 0:
             text_lists += np.int64(4) << arena.size_class(np.int64(s.texts[there >> 1].lists) + 1)
             members += 8

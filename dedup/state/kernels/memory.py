@@ -59,10 +59,11 @@ def move(typing, array, to, at, size):
 
 @intrinsic
 def prefetch(typing, array, at):
-    """Have the memory around byte ``at`` fetched, without waiting for it; it need not exist."""
+    """Have the memory where item ``at`` begins fetched, without waiting for it; it need not exist."""
 
     def make(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature, args)
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), _BYTE.as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), number, number, number])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
