@@ -25,6 +25,7 @@ from dedup.state.entries import (
     InvalidEntry,
     Kind,
 )
+from dedup.state.kernels import unpacking
 from dedup.state.kernels.base import DATED
 from dedup.state.kernels.verifying import ALL_PARTNERS, COMPLETE
 
@@ -135,18 +136,12 @@ class Reader:
         postings_at = _ends(items["postings"])
         packed = self.take("u1", int(postings_at[-1]) * POSTING_BYTES)
         self.end()
-        wide = np.zeros((int(postings_at[-1]), 8), np.uint8)
-        wide[:, :POSTING_BYTES] = packed.reshape(-1, POSTING_BYTES)
-        postings = wide.view("<u8").ravel()
-        if postings.size and int(postings.max()) >> 42:
+        postings = np.empty(int(postings_at[-1]), np.uint64)
+        wrong = unpacking.unpack(packed, postings_at, postings)
+        if wrong == unpacking.TOO_WIDE:
             raise self.error("has a posting of more than 42 bits")
-        if postings.size > 1:
-            rising = np.diff(postings.astype(np.int64)) > 0
-            rising[postings_at[1:-1][(postings_at[1:-1] > 0) & (postings_at[1:-1] < postings.size)] - 1] = (
-                True
-            )
-            if not rising.all():
-                raise self.error("has postings that do not ascend")
+        if wrong == unpacking.NOT_ASCENDING:
+            raise self.error("has postings that do not ascend")
         given = ~np.isnan(items["version_time"])
         for times in (items["published"], items["arrival"], items["version_time"][given]):
             if not ((times >= FIRST_SECOND) & (times <= LAST_SECOND)).all():

@@ -45,6 +45,7 @@ from dedup.state.kernels.base import (
     making,
     scatter,
 )
+from dedup.state.kernels.boilerplate import text_of
 from dedup.state.kernels.carriers import add_carrier, add_to_lists, remove_carrier, text_with
 from dedup.state.kernels.due import set_due
 from dedup.state.kernels.lists import bury_in, found, join, members_needed
@@ -197,6 +198,8 @@ def _index(s, text, postings, keys, joined, position):
         t.lists = count
         for i in range(count):
             s.text_lists[np.int64(t.lists_at) + i] = joined[i]
+            row = s.lists[joined[i]]
+            prefetch(s.texts, text_of(s.groups[np.int64(row.group_at) + np.int64(row.group) - 1]))
         for i in range(count):
             join(
                 s.lists,
