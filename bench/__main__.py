@@ -26,6 +26,7 @@ class PartName(StrEnum):
     SKETCH = "sketch"
     INDEX = "index"
     CLUSTER = "cluster"
+    FOLD = "fold"
     LATENCY = "latency"
     GROWTH = "growth"
     STORE = "store"
@@ -51,7 +52,7 @@ def main(
     seconds: Annotated[
         float, typer.Option(help="How long each rate of latency lasts; 0: 20, quick 2.")
     ] = 0.0,
-    sizes: Annotated[str, typer.Option(help="Sizes of growth, such as 10000,100000.")] = "",
+    sizes: Annotated[str, typer.Option(help="Sizes of growth and fold, such as 10000,100000.")] = "",
     cores: Annotated[int, typer.Option(help="Processors that everything shares.")] = 2,
     another: Annotated[
         str,

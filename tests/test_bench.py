@@ -16,7 +16,7 @@ from bench import brute, corpus, metrics, report, sketch
 from dedup.model import Article
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("sketch", "index", "cluster", "latency", "growth", "store", "profile")
+PARTS = ("sketch", "index", "cluster", "fold", "latency", "growth", "store", "profile")
 
 
 def run_bench(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -130,6 +130,9 @@ def test_every_part_runs_and_leaves_results_and_plots(tmp_path: Path) -> None:
     assert [step["articles"] for step in steps][:2] == [40, 120]
     assert [[stage["articles"] for stage in step["stages"]] for step in steps][:2] == [[40], [120]]
     assert all(stage["rate"] > 0 and stage["server_resident"] > 0 for stage in steps[1]["stages"])
+    marks = result["parts"]["fold"]["data"]["marks"]
+    assert [mark["articles"] for mark in marks] == [100, 200]
+    assert all(mark["us"] > 0 and mark["bytes"] > 0 and mark["edges"] > 0 for mark in marks[1:])
     assert "recall on telegram_2019 is skipped" in done.stdout
     for part in PARTS:
         assert f"\n{part}  " in done.stdout

@@ -316,6 +316,48 @@ def test_a_large_table_grows_into_a_larger_one() -> None:
     check_edges(log.collection)
 
 
+@pytest.mark.parametrize(("highest", "used"), [(1, {6}), (40, {6}), (1 << 12, {6, 8}), (1 << 32, {6, 8})])
+def test_a_table_holds_what_a_dict_holds(
+    highest: int, used: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys far from each other and next to each other, values that rise, slots of six and eight bytes, growths."""
+    monkeypatch.setattr(tables, "_FEW", 64)
+    rng = random.Random(highest)
+    held = tables.HashTable(of_texts=False)
+    dead = np.zeros(0, np.uint8)
+    expected: dict[int, int] = {}
+    widths = set()
+    for turn in range(100):
+        value = max(1, highest * turn // 100)
+        some = [rng.randrange(1 << 42) for _ in range(99)]
+        some += [key ^ rng.randrange(4) for key in rng.sample(sorted(expected), min(len(expected), 20))]
+        held.make_room(len(some), value, dead)
+        widths.add(int(held.meta[table.WIDTH]))
+        for key in some[: 60 if turn % 2 else None]:
+            table.put(held.slots.array, held.before.array, held.meta, np.uint64(key), value)
+            expected[key] = value
+        held.move(rng.choice((1000, 5000)), dead)
+        for key in some:
+            found = table.find(held.slots.array, held.before.array, held.meta, np.uint64(key))
+            assert found == expected.get(key, 0)
+    assert held.meta[table.USED] == len(expected)
+    assert widths == used
+    for key, value in expected.items():
+        assert table.find(held.slots.array, held.before.array, held.meta, np.uint64(key)) == value
+
+
+def test_keys_that_crowd_are_told() -> None:
+    """Where keys lie too close, which mixing makes impossible, the table is not trusted."""
+    log = Log(landmarks=3)
+    held = log.collection._state.postings
+    held.make_room(200, 1, np.zeros(0, np.uint8))
+    log.collection._state.tables = log.collection._state._gather()
+    for key in range(table.TOO_FAR + 1):
+        table.put(held.slots.array, held.before.array, held.meta, np.uint64(key), 1)
+    with pytest.raises(RuntimeError, match="crowd"):
+        log.arrive(article("a", [1]))
+
+
 def test_keys_where_low_bits_repeat_survive_a_growth() -> None:
     """The first key of every 2^32 is found after a growth, though slots keep low bits of keys alone."""
     held = tables.HashTable(of_texts=False)

@@ -247,7 +247,12 @@ class State:
 
     def move_tables(self, articles: int) -> None:
         """Go on with the growth of tables that kernels do not move, and let go of what has been moved."""
-        if not any(len(held.before.array) for held in (self.postings, self.ids, self.digests)):
+        tables = (self.postings, self.ids, self.digests)
+        if any(held.meta[table.FARTHEST] >= table.TOO_FAR for held in tables):
+            raise RuntimeError(
+                "keys crowd in a hash table; a process that folds the log anew mixes them otherwise"
+            )
+        if not any(len(held.before.array) for held in tables):
             return
         dead = self.columns["dead"].array
         self.postings.move(0, dead)

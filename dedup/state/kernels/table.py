@@ -7,7 +7,8 @@ is not there is missed early.
 
 A slot holds the value in its lower bits and, above, as many low bits of the key as fit, its *tag*. Where a slot lies
 says the rest: the slots between two keys of the same tag, a *period*, are many more than any key is away from its home.
-Tags are therefore compared as signed differences, modulo the period.
+Tags are therefore compared as signed differences, modulo the period. That holds for keys that are mixed well: at 0.85
+of the slots, some 30 slots is the farthest in millions, and 150 have a chance of 1 to 10^20.
 
 Growing copies nothing at once. A larger array stands beside the old one, and each insertion moves some slots over, from
 the first on, whole runs at a time. Keys whose old home lies before the *cursor* are in the new array, the others in the
@@ -23,15 +24,18 @@ import numpy as np
 from dedup.state.kernels.base import inline, jit
 from dedup.state.kernels.memory import load, move, prefetch, store_2, store_4, store_8
 
-#: Of the table: slots, bytes of a slot, bits of a tag. The same of the array that it grows out of.
-CAPACITY, WIDTH, TAG, OLD_CAPACITY, OLD_WIDTH, OLD_TAG, CURSOR, USED = 0, 1, 2, 3, 4, 5, 6, 7
-META_SIZE = 8
+#: Places in ``meta``. Of the table: slots, bytes of a slot, bits of a tag. The same of the array that it grows out of.
+#: The cursor, keys, and how far from its home a key was put at most.
+CAPACITY, WIDTH, TAG, OLD_CAPACITY, OLD_WIDTH, OLD_TAG, CURSOR, USED, FARTHEST = range(9)
+META_SIZE = 9
 #: Slots after the last home, so that nothing wraps around.
 SLACK = 1 << 9
 #: Bits of a tag that hold all of a key, and the sign of a difference.
 ALL = 43
 #: A period has at least so many slots.
 PERIOD = 300
+#: From so many slots away from a home on a table is not to be trusted.
+TOO_FAR = 140
 #: Slots moved with an insertion while the table grows.
 STEP = 64
 #: Bytes after the last slot that may be read.
@@ -104,8 +108,7 @@ def fetch(slots, before, meta, key):
 
 
 @jit
-def _put(slots, capacity, width, bits, key, value):
-    """Put a value in; whether the key is new."""
+def _put(slots, capacity, width, bits, key, value, meta):
     at, more = _probe(slots, capacity, width, bits, key)
     fresh = more >= _ONE << np.uint64(64 - bits)
     if fresh:
@@ -114,19 +117,18 @@ def _put(slots, capacity, width, bits, key, value):
             end += 1
         if end > at:
             move(slots, (at + 1) * width, at * width, (end - at) * width)
+        meta[FARTHEST] = max(meta[FARTHEST], at - home(key, capacity))
+        meta[USED] += 1
     _set(slots, at, width, key << np.uint64(64 - bits) | np.uint64(value) << np.uint64(64 - 8 * width))
-    return fresh
 
 
 @jit
 def put(slots, before, meta, key, value):
     """Set the value of a key, which is not 0."""
     if _is_old(meta, key):
-        fresh = _put(before, meta[OLD_CAPACITY], meta[OLD_WIDTH], meta[OLD_TAG], key, value)
+        _put(before, meta[OLD_CAPACITY], meta[OLD_WIDTH], meta[OLD_TAG], key, value, meta)
     else:
-        fresh = _put(slots, meta[CAPACITY], meta[WIDTH], meta[TAG], key, value)
-    if fresh:
-        meta[USED] += 1
+        _put(slots, meta[CAPACITY], meta[WIDTH], meta[TAG], key, value, meta)
 
 
 @jit

@@ -25,7 +25,7 @@ def unpack(packed, ends, postings):
                 posting |= np.uint64(packed[6 * j + k]) << np.uint64(8 * k)
             postings[j] = posting
             high |= posting
-            ascending &= np.int64(posting) > before
+            ascending &= bool(np.int64(posting) > before)
             before = np.int64(posting)
     if high >> np.uint64(42) != 0:
         return TOO_WIDE
