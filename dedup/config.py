@@ -26,7 +26,15 @@ from dedup.errors import InvalidArgument
 #: The value of ``store`` that means a private Valkey process in ``data_dir``.
 EMBEDDED = "embedded"
 
-_STORE_SCHEMES = ("redis", "rediss", "unix")
+_STORE_SCHEMES = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 _HIDDEN = "***"
 
 
@@ -84,6 +92,11 @@ class Settings(BaseSettings):
         repr=False,
         description="'embedded', or the redis://, rediss:// or unix:// address of a server",
     )
+    acks: NotNegative | None = Field(
+        None,
+        description="replicas that must have an entry before it is answered; by default 1 where there are any",
+    )
+    store_answer_seconds: Positive = Field(10, description="longest that the store may take for an answer")
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path("dedup", appauthor=False),
         description="directory of the embedded store",
@@ -110,6 +123,10 @@ class Settings(BaseSettings):
     settle_wait_milliseconds: NotNegative = Field(250, description="longest an answer waits for its cluster")
     recovery_seconds: Positive = Field(
         15, description="age at which another server takes over unfinished work"
+    )
+    only_server: bool = Field(
+        False,
+        description="no other server uses the store: what earlier ones left is taken over at once; set for 'embedded'",
     )
     text_cache_articles: NotNegative = Field(40_000, description="articles whose tokens are kept in memory")
     workers: NotNegative = Field(0, description="threads for the kernels; 0: one a core")

@@ -41,6 +41,8 @@ class Reason(enum.Enum):
     DATA_DIRECTORY_LOCKED = enum.auto()
     NOT_IMPLEMENTED = enum.auto()
     INTERNAL = enum.auto()
+    LOG_DIVERGED = enum.auto()
+    TOO_MANY_UNDER_WAY = enum.auto()
 
 
 class DedupError(Exception):

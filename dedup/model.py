@@ -351,6 +351,13 @@ class CollectionStatus:
     dirty: int
     store_memory_bytes: int
     created: float
+    position: int = 0  # of the last entry of the log that was folded
+    lag: int = 0  # entries that the server had to catch up with
+    log_digest: str = ""
+    content_digest: str = ""
+    servers: int = 0  # alive, of those that have written to the log
+    acks: int = 0  # replicas that have an entry before it is answered
+    fsync: str = ""  # of the store: always, everysec, no, or not told
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from dedup.model import Article
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "seeds"
 SHARED = ROOT.parent / "shared"
+DAY = 86_400.0
+#: When the reports of an event were published.
+START = 1.7e9
 
 
 def seconds(published: str) -> float | None:
@@ -169,3 +172,14 @@ def mixed(count: int) -> list[Article]:
 def latest(articles: tuple[Article, ...]) -> list[Article]:
     """The last line of every id."""
     return list({article.id: article for article in articles}.values())
+
+
+def reports(seed: int, count: int, *, day: float = 0.0) -> list[Article]:
+    """Reports of one event in words of their own, around the same names, numbers and terms in the same company."""
+    rng = random.Random(seed)
+    terms = [prose(rng, 3) for _ in range(40)]
+    out = []
+    for n in range(count):
+        mine = " ".join(f"{term} {prose(rng, 4)}" for term in rng.sample(terms, 30))
+        out.append(Article(f"e{seed}-{n}", "", mine, f"S{n}", published=START + day * DAY + n))
+    return out

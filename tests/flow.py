@@ -12,10 +12,9 @@ from dedup.config import load_settings
 from dedup.core.prepare import Prepared
 from dedup.errors import DedupError
 from dedup.live import Pipeline
-from dedup.model import Article, ArticleNumber, CollectionStatus, ExportedArticle, IngestResult, Match
-from dedup.store import keys
+from dedup.model import Article, CollectionStatus, ExportedArticle, IngestResult, Match
 from dedup.store.codec import Codec
-from dedup.store.records import ArticleRecord, decode_record, encode_payload
+from dedup.store.payload import Kept, decode, encode
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,18 @@ async def ingest(
 
 
 def payload(ready: Prepared, codec: Codec) -> bytes:
-    """The variable part of the record of an article."""
-    return encode_payload(ready.article, ready.words, ready.credits, codec, ready.tokens)
+    """The record of an article."""
+    digest = b"" if ready.comparable else ready.digest
+    return encode(
+        ready.article,
+        words=ready.words,
+        credits=ready.credits,
+        tokens=ready.tokens,
+        digest=digest,
+        codec=codec,
+    )
 
 
-def record_of(ready: Prepared, codec: Codec) -> ArticleRecord:
-    """The record of an article as it is read back."""
-    name = ready.article.id.encode()
-    flags = keys.FLAG_COMPARABLE if ready.comparable else 0
-    head = keys.HEAD.pack(1, flags, b"", keys.NO_VERSION, -1.0, 0.0, ready.digest)
-    raw = head + bytes(keys.DECISION.size) + len(name).to_bytes(2, "little") + name
-    return decode_record(ArticleNumber(1), raw + payload(ready, codec), codec)
+def kept(ready: Prepared, codec: Codec) -> Kept:
+    """What is read back of it."""
+    return decode(payload(ready, codec), codec)

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 
 from dedup.state.collection import Collection
-from dedup.state.kernels import base
+from dedup.state.kernels import base, members
 from dedup.state.kernels.boilerplate import entry_of
 from dedup.state.kernels.looking_up import list_of
 from dedup.state.reading import CollectionReader
@@ -24,6 +24,7 @@ def check(collection: Collection, postings: Mapping[int, AbstractSet[int]] | Non
     check_edges(collection)
     check_carriers(collection)
     check_due(collection)
+    check_told(collection)
 
 
 def check_room(collection: Collection) -> None:
@@ -210,3 +211,33 @@ def check_due(collection: Collection) -> None:
         if s.articles[number]["flags"] & (base.AWAITED | base.DECIDED) == base.AWAITED
     ]
     assert len(waiting) == collection.undecided
+
+
+def check_told(collection: Collection) -> None:
+    """What is kept of clusters and stories adds up, and is what texts say of themselves where nothing waits."""
+    s, last = collection.tables, collection.highest_text
+    told, flags = s.told[: last + 1], s.told_flags[: last + 1]
+    for lane in (0, 1):
+        parts = int(told[f"cluster_{lane + 1}"].sum()) + int(told[f"story_{lane + 1}"].sum())
+        assert int(s.told_sums[lane]) == parts % (1 << 64)
+    assert s.told_sums[base.TOLD_CLUSTERS] == np.count_nonzero(flags & base.LISTED)
+    assert s.told_sums[base.TOLD_STORIES] == np.count_nonzero(flags & base.STORY)
+    assert ((flags & base.PAIRED > 0) == (s.texts["degree"][: last + 1] > 0)).all()
+    dead = s.dead[: last + 1] > 0
+    assert not flags[dead].any()
+    assert not (told["cluster_1"] | told["story_1"])[dead].any()
+    if collection.number(base.LATE_COUNT):
+        return
+    groups: dict[int, list[int]] = defaultdict(list)
+    stories: dict[int, set[int]] = defaultdict(set)
+    for text in range(1, last + 1):
+        if s.dead[text] == 0 and s.texts[text]["cluster"]:
+            groups[int(s.texts[text]["cluster"])].append(text)
+            stories[int(s.texts[text]["story"])].add(int(s.texts[text]["cluster"]))
+    stories.pop(0, None)
+    for text in range(1, last + 1):
+        alone = [text] if s.dead[text] == 0 and s.texts[text]["cluster"] == 0 else []
+        assert members.cluster_texts(s, text).tolist() == groups.get(text, alone)
+        assert members.story_clusters(s, text).tolist() == sorted(stories.get(text, ()))
+        assert bool(told["cluster_1"][text]) == (text in groups)
+        assert bool(told["story_1"][text]) == (text in stories)

@@ -64,8 +64,9 @@ def article(
     reading: int = 0,
     record: int = 1,
     digest: int | None = None,
+    pairs: Iterable[int] = (),
 ) -> entries.Arrival:
-    """An article whose body is its postings; with none it is not comparable."""
+    """An article whose body is its postings; with none it is not comparable. ``pairs`` are its word pairs."""
     kept = np.array(sorted(set(postings)), np.uint64)
     content = xxhash.xxh3_64_intdigest(repr((day, source, reading, digest)).encode() + kept.tobytes())
     name = xxhash.xxh3_128_digest(kept.tobytes()) if digest is None else digest.to_bytes(16, "big")
@@ -85,14 +86,17 @@ def article(
         version=version,
         version_time=version_time,
         canceled=canceled,
+        pairs=np.array(sorted(set(pairs)), np.uint64),
     )
 
 
 class Log:
     """A log written by hand, and the collection that is its fold."""
 
-    def __init__(self, *, landmarks: int = 10, match_window_days: int = 0) -> None:
-        self.parameters = CollectionParameters(landmarks=landmarks, match_window_days=match_window_days)
+    def __init__(self, *, landmarks: int = 10, match_window_days: int = 0, same_story: bool = False) -> None:
+        self.parameters = CollectionParameters(
+            landmarks=landmarks, match_window_days=match_window_days, same_story=same_story
+        )
         self.collection = Collection(self.parameters)
         self.reader = CollectionReader(self.collection)
         self.written: list[tuple[int, bytes, int]] = []

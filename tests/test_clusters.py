@@ -15,7 +15,6 @@ from dedup.core.cluster_summary import describe, describe_one
 from dedup.core.clustering import EDGES, Carrier, Edge, SettlingRules, TextNode, linking, settle
 from dedup.core.provenance import credit_bits
 from dedup.model import ArticleNumber, Credit, CreditPlace, MatchKind, TextNumber
-from dedup.store.records import decode_edges, edges_once, encode_edge, pack_number
 from tests import oracle_clusters
 
 AFP = Credit("AFP", CreditPlace.DATELINE, "AFP", 0, 3)
@@ -118,21 +117,3 @@ def test_an_edge_that_failed_is_tried_again_when_its_group_has_grown() -> None:
 def test_nothing_settles_to_nothing() -> None:
     """No texts, no clusters."""
     assert settle({}, np.empty(0, EDGES)).clusters == []
-
-
-@given(st.randoms(use_true_random=False), st.integers(2, 8), st.integers(0, 20))
-def test_edges_are_read_once(rng: random.Random, texts: int, edges: int) -> None:
-    """Of texts that all are asked for, each edge once; of some of them, also those to the others."""
-    nodes, made = _component(rng, texts, edges)
-    raw: dict[TextNumber, bytes] = {}
-    for edge in made:
-        raw[edge.a] = raw.get(edge.a, b"") + pack_number(edge.b) + encode_edge(edge)
-        raw[edge.b] = raw.get(edge.b, b"") + pack_number(edge.a) + encode_edge(edge)
-    asked = sorted(rng.sample(sorted(nodes), rng.randrange(1, texts + 1)))
-    stored = {text: raw[text] for text in asked if text in raw}
-    wanted = [edge for edge in made if edge.a in asked or edge.b in asked]
-    found = edges_once(asked, stored)
-    assert sorted(found.tolist()) == sorted(_array(wanted).tolist())
-    assert {(e.a, e.b) for text, each in stored.items() for e in decode_edges(text, each)} == {
-        (e.a, e.b) for e in wanted
-    }

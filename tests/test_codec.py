@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dedup.errors import StoreUnavailable
-from dedup.live import sweeping
+from dedup.live import training
 from dedup.model import Article
 from dedup.store import codec as codec_module
 from dedup.store.codec import Codec, UnknownDictionary
@@ -64,7 +64,7 @@ async def test_a_collection_trains_its_dictionaries_and_other_servers_read_them(
     """From so many articles on payloads are written with them; what a second server reads is what was sent."""
     trainings = (codec_module.Training(200, 100, 16_384, 3), codec_module.Training(300, 150, 32_768, 5))
     monkeypatch.setattr(codec_module, "TRAININGS", trainings)
-    monkeypatch.setattr(sweeping, "TRAINING_SECONDS", 0.01)
+    monkeypatch.setattr(training, "_LOOK_SECONDS", 0.01)
     rng = random.Random(9)
     articles = [Article(f"a{i:03}", f"H{i}", data.prose(rng, 150), f"S{i}") for i in range(360)]
     first = await flow.open_pipeline(store_url)
@@ -73,9 +73,8 @@ async def test_a_collection_trains_its_dictionaries_and_other_servers_read_them(
             await flow.ingest(first, collection, articles[start:stop])
             opened = await first._collections.get(collection)
             async with asyncio.timeout(30):
-                while opened.index.codec.current < number:  # noqa: ASYNC110 - the sweeper looks by itself
+                while opened.archive.codec.current < number:  # noqa: ASYNC110 - training looks by itself
                     await asyncio.sleep(0.05)
-        assert await opened.index.train_dictionary()
         await flow.ingest(first, collection, articles[320:])
         second = await flow.open_pipeline(store_url)
         try:

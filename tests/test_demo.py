@@ -196,7 +196,7 @@ def test_the_baseline_finds_documents_not_passages() -> None:
 
 
 def test_a_wheel_holds_the_families(tmp_path: Path) -> None:
-    """What is installed without a checkout has the seeds, the scripts of the index and no compiled leftovers."""
+    """What is installed without a checkout has the seeds, the script of the log and no compiled leftovers."""
     source = tmp_path / "source"
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
@@ -212,7 +212,7 @@ def test_a_wheel_holds_the_families(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "installed")
     shipped = {path.name for path in SEEDS.iterdir() if path.name != "README.md"}
     assert {name.removeprefix("dedup/seeds/") for name in names if "/seeds/" in name} == shipped
-    assert {"dedup/py.typed", "dedup/store/scripts/ingest.lua", "dedup/v1/article_pb2.pyi"} <= names
+    assert {"dedup/py.typed", "dedup/store/scripts/append.lua", "dedup/v1/article_pb2.pyi"} <= names
     code = "from dedup.cli.seeds import *; import dedup; print(dedup.__file__, len(load_families(find_seeds(None))))"
     installed = tmp_path / "installed"
     environment = os.environ | {"PYTHONPATH": str(installed)}

@@ -14,14 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from dedup.core.kernels.posting_lists import CROWD
 from dedup.core.markup import code_spans
 from dedup.core.sketch import SketchParameters, sketch
 from dedup.core.text import tokenize
 from dedup.live import Pipeline
 from dedup.model import Article, DecisionKind, IngestResult
-from dedup.store import keys
-from dedup.store.connection import script_source
 from dedup.store.embedded import EmbeddedValkey
 from tests import data, flow, oracle
 
@@ -99,19 +96,6 @@ async def test_the_five_articles(store_url: str, crowded: bool) -> None:
         await pipeline.delete_collection(name)
     finally:
         await pipeline.close()
-
-
-def test_layouts_are_spelled_alike() -> None:
-    """The sizes in common.lua are those of keys.py, and the crowd of the scripts is that of the kernels."""
-    source = script_source("ingest")
-    for name, size in (
-        ("HEAD", keys.HEAD.size),
-        ("DECISION", keys.DECISION.size),
-        ("CARRIER", keys.CARRIER.size),
-        ("EDGE", keys.EDGE.size),
-        ("CROWD", CROWD),
-    ):
-        assert f"local {name} = {size} " in source
 
 
 WRITER = """

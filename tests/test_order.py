@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from dedup.core.sketch import SketchParameters, sketch
 from dedup.core.text import tokenize
 from dedup.live import Pipeline
-from dedup.model import Article, CollectionParameters, PubStatus, TextNumber
-from dedup.store.redis_index import RedisIndex
+from dedup.model import Article, CollectionParameters, PubStatus
 from tests import data, flow
 
 
@@ -156,42 +155,6 @@ async def test_one_posting_of_a_hot_list_makes_no_pair(store_url: str) -> None:
         assert not (await flow.state(pipeline, name)).matches
         await pipeline.delete_article(name, "q10")
         assert len((await flow.state(pipeline, name)).matches) == 10 * 9 // 2
-    finally:
-        await pipeline.close()
-
-
-@pytest.mark.parametrize("quoted", [True, False])
-async def test_a_list_that_becomes_hot_queues_whom_it_parts(
-    store_url: str, monkeypatch: pytest.MonkeyPatch, quoted: bool
-) -> None:
-    """Texts are looked up again where a match rests on the list; not where they match others, outside of it."""
-    queued: set[int] = set()
-    read = RedisIndex.peek
-
-    async def peek(index: RedisIndex, queue: str, limit: int) -> list[tuple[TextNumber, str]]:
-        found = await read(index, queue, limit)
-        queued.update(text for text, _ in found if queue == "prune")
-        return found
-
-    monkeypatch.setattr(RedisIndex, "peek", peek)
-    rng = random.Random(11)
-    phrase = data.prose(rng, 12)
-    articles = []
-    for number, body in enumerate(_sharing_one_posting(rng, f"“{phrase}”" if quoted else phrase, 11)):
-        passage = data.prose(rng, 30)
-        for name, text in (("a", f"{body}\n{passage}"), ("b", f"{passage}\n{data.prose(rng, 60)}")):
-            articles.append(
-                Article(f"{name}{number:02}", "Report", text, f"Outlet {name}{number}", published=1.6e9)
-            )
-    pipeline = await flow.open_pipeline(store_url)
-    try:
-        name = f"parted-{uuid.uuid4().hex[:8]}"
-        await _one_by_one(pipeline, name, articles)
-        state = await flow.state(pipeline, name)
-        assert {(match.article[1:], match.other[1:]) for match in state.matches} == {
-            (f"{number:02}", f"{number:02}") for number in range(11)
-        }
-        assert bool(queued) == quoted
     finally:
         await pipeline.close()
 

@@ -20,21 +20,9 @@ from dedup.errors import InvalidArgument
 from dedup.live import Pipeline
 from dedup.model import Article, CollectionParameters, DecisionKind, MatchKind
 from tests import data, flow
+from tests.data import DAY, START, reports
 
 WITH = CollectionParameters(same_story=True)
-DAY = 86_400.0
-START = 1.7e9
-
-
-def reports(seed: int, count: int, *, day: float = 0.0) -> list[Article]:
-    """Reports of one event in words of their own, around the same names, numbers and terms in the same company."""
-    rng = random.Random(seed)
-    terms = [data.prose(rng, 3) for _ in range(40)]
-    out = []
-    for n in range(count):
-        mine = " ".join(f"{term} {data.prose(rng, 4)}" for term in rng.sample(terms, 30))
-        out.append(Article(f"e{seed}-{n}", "", mine, f"S{n}", published=START + day * DAY + n))
-    return out
 
 
 def pairs(text: str) -> NDArray[np.uint64]:
@@ -75,8 +63,11 @@ def test_postings_are_those_of_their_span() -> None:
     made = pairs(data.prose(random.Random(1), 200))
     one, two = same_event.fields(made, 7), same_event.fields(made, 8)
     assert len(one) == same_event.PAIRS * same_event.FIELD
-    assert same_event.fields(made, 7, 8) == one + two
+    both = np.union1d(same_event.postings(made, 7), same_event.postings(made, 8))
+    assert same_event.postings(made, 7, 8).tolist() == both.tolist()
+    assert int(both.max()) < 1 << same_event.BITS
     cut = {one[i : i + same_event.FIELD] for i in range(0, len(one), same_event.FIELD)}
+    assert cut == {int(p).to_bytes(same_event.FIELD, "little") for p in same_event.postings(made, 7)}
     assert len(cut) == same_event.PAIRS
     assert not cut & {two[i : i + same_event.FIELD] for i in range(0, len(two), same_event.FIELD)}
     assert same_event.fields(made, -1) != one

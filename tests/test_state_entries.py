@@ -193,12 +193,12 @@ def test_positions_ascend(step: int) -> None:
         refuse(log, raw, position=at)
 
 
-@pytest.mark.parametrize("owner", [-1, 1 << 16])
-def test_servers_have_numbers_of_sixteen_bits(owner: int) -> None:
+@pytest.mark.parametrize("owner", [-1, 1 << 63, 1 << 64])
+def test_servers_have_numbers_of_63_bits(owner: int) -> None:
     """The entry of another is refused."""
     log = some_log()
     before = state_of(log.collection)
-    with pytest.raises(InvalidEntry):
+    with pytest.raises(InvalidEntry, match="63 bits"):
         log.collection.apply(log.position + 1, entries.settle(), owner=owner)
     assert state_of(log.collection) == before
 
@@ -319,10 +319,10 @@ def test_a_horizon_lies_behind(until: int) -> None:
     refuse(some_log(), entries.horizon(until))
 
 
-@pytest.mark.parametrize("server", [1 << 16, 1 << 40])
+@pytest.mark.parametrize("server", [1 << 63, (1 << 64) - 1])
 def test_servers_that_do_not_exist_do_not_retire(server: int) -> None:
-    """Their numbers have sixteen bits."""
-    refuse(some_log(), entries.retired(server))
+    """Their numbers have 63 bits."""
+    refuse(some_log(), entries.retired(server), says="63 bits")
 
 
 @settings(max_examples=400, database=None, suppress_health_check=list(HealthCheck))

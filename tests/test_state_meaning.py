@@ -236,6 +236,37 @@ def test_due_work_has_an_owner() -> None:
     assert [again.owner_of(text) for text in (1, 2)] == [5, 5]
 
 
+def test_owners_are_incarnations_of_63_bits() -> None:
+    """Whatever their numbers and the order in which they appear; one that retires may never have written."""
+    one, two, three, never = (1 << 63) - 1, 1 << 40, 7, 12345
+    log = Log()
+    log.arrive(article("a", [1, 2]), owner=one)
+    log.arrive(article("b", [3, 4]), owner=two)
+    assert [log.collection.owner_of(text) for text in (1, 2)] == [one, two]
+    log.append(entries.retired(never), owner=three)
+    log.append(entries.retired(one), owner=three)
+    log.append(entries.retired(three), owner=three)
+    assert [log.collection.owner_of(text) for text in (1, 2)] == [three, two]
+    again = log.again()
+    assert again.log_digest() == log.collection.log_digest()
+    assert again.owners_with_work() == log.collection.owners_with_work() == {two, three}
+
+
+def test_more_servers_than_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever appears takes the place of the one that appeared first, and the work with it: no log is ever too long."""
+    monkeypatch.setattr("dedup.state.duties._SERVERS", 4)
+    log = Log()
+    for n in range(6):
+        log.arrive(article(f"a{n}", [10 * n, 10 * n + 1]), owner=100 + n)
+    assert [log.collection.owner_of(text) for text in range(1, 7)] == [104, 105, 102, 103, 104, 105]
+    log.append(entries.retired(102), owner=103)
+    log.arrive(article("b", [1000]), owner=106)  # in the place of 102: that it retired is forgotten
+    assert [log.collection.owner_of(text) for text in range(3, 8)] == [106, 103, 104, 105, 106]
+    log.append(entries.retired(100), owner=107)  # both appear anew
+    assert [log.collection.owner_of(text) for text in (1, 4)] == [107, 107]
+    assert log.again().log_digest() == log.collection.log_digest()
+
+
 # -- decisions ---------------------------------------------------------------------------------------
 
 

@@ -248,40 +248,35 @@ async def test_out_of_memory_refuses_writes_and_nothing_else(server: Server, col
         assert found == fresh
 
 
-async def test_what_is_refused_for_memory_changes_nothing(server: Server, collection: str) -> None:
-    """A kill, a deletion and a replacement without memory are refused as a whole; later they are made as a whole."""
+async def test_kills_and_deletions_need_no_memory(server: Server, collection: str) -> None:
+    """A full store refuses what comes, a replacement too, as a whole; a kill and a deletion go through."""
     articles = data.family(random.Random(3), "m", 12)
     killed, deleted, changed = (articles[i] for i in (2, 5, 8))
     async with opened(server) as pipeline:
         await flow.ingest(pipeline, collection, articles)
         before = await flow.state(pipeline, collection)
         server.client.config_set("maxmemory", 1)
-        steps = (
-            pipeline.ingest(collection, [replace(killed, pubstatus=PubStatus.CANCELED)]),
-            pipeline.delete_article(collection, deleted.id),
-            pipeline.ingest(collection, [replace(changed, body=data.prose(random.Random(1), 50))]),
-        )
-        for step in steps:
-            with pytest.raises(StoreUnavailable) as error:
-                await step
-            assert error.value.reason == Reason.STORE_OUT_OF_MEMORY
-        server.client.config_set("maxmemory", 0)
+        with pytest.raises(StoreUnavailable) as error:
+            await pipeline.ingest(collection, [replace(changed, body=data.prose(random.Random(1), 50))])
+        assert error.value.reason == Reason.STORE_OUT_OF_MEMORY
         assert await flow.state(pipeline, collection) == before
-        await flow.ingest(pipeline, collection, [replace(a, headline="Other") for a in articles])
-        await pipeline.ingest(collection, [replace(killed, pubstatus=PubStatus.CANCELED)])
+        (answer,) = await pipeline.ingest(collection, [replace(killed, pubstatus=PubStatus.CANCELED)])
+        assert not isinstance(answer, DedupError)
+        assert answer.outcome == Outcome.CANCELED
         await pipeline.delete_article(collection, deleted.id)
+        assert (await flow.settled(pipeline, collection)).articles == 10
+        server.client.config_set("maxmemory", 0)
         await flow.ingest(pipeline, collection, articles)
         assert await flow.state(pipeline, collection) == before
 
 
-@pytest.mark.parametrize("taken_up", ["by redelivery", "by the sweeper"])
+@pytest.mark.parametrize("taken_up", ["by redelivery", "beside the calls"])
 async def test_articles_whose_writer_died_on_the_way(
     store_url: str, collection: str, monkeypatch: pytest.MonkeyPatch, taken_up: str
 ) -> None:
-    """Recorded and never committed: whoever comes next, the sender or the sweeper, writes decision and matches."""
+    """Recorded and never committed: whoever comes next, the sender or the server, writes decision and matches."""
     articles = data.corpus(150, seed=5)
-    soon = 1 if taken_up == "by the sweeper" else 1000
-    pipeline = await flow.open_pipeline(store_url, recovery_seconds=soon)
+    pipeline = await flow.open_pipeline(store_url)
     try:
         await flow.ingest(pipeline, collection, articles[:60], 20)
         await flow.settled(pipeline, collection)
@@ -291,11 +286,11 @@ async def test_articles_whose_writer_died_on_the_way(
             raise StoreUnavailable("gone")
 
         with monkeypatch.context() as broken:
-            broken.setattr(opened.index, "commit", dies)
+            broken.setattr(opened.judge, "_append", dies)
             for start in range(60, 120, 12):
                 with pytest.raises(StoreUnavailable):
                     await pipeline.ingest(collection, articles[start : start + 12])
-        if taken_up == "by the sweeper":
+        if taken_up == "beside the calls":
             await flow.settled(pipeline, collection)
         answers = await flow.ingest(pipeline, collection, articles, 40)
         assert all(answer.decision for answer in answers)
@@ -336,30 +331,35 @@ async def test_other_parameters_are_refused(server: Server, collection: str) -> 
         await pipeline.create_collection(f"{collection}-a", CollectionParameters())
         await pipeline.create_collection(collection, CollectionParameters(window=16))
         await flow.ingest(pipeline, collection, data.corpus(5))
-    meta = f"{keys.prefix(collection)}m"
-    stored = str(server.client.hget(meta, "fingerprint"))
-    server.client.hset(meta, "fingerprint", "0123456789abcdef-1")
-    with pytest.raises(ParametersMismatch) as error:
-        await flow.open_pipeline(server.url)
+    stored = str(server.client.hget(keys.own(collection), "d"))
+    line, _, rest = stored.partition("\n")
+    epoch, _, fingerprint = line.partition(":")
+    server.client.hset(keys.own(collection), "d", f"{epoch}:0123456789abcdef-1\n{rest}")
+    async with opened(server) as pipeline:
+        assert (await pipeline.get_collection(f"{collection}-a")).articles == 0
+        with pytest.raises(ParametersMismatch) as error:
+            await pipeline.get_collection(collection)
     assert error.value.reason == Reason.PARAMETERS_MISMATCH
     assert error.value.metadata == {
         "collection": collection,
         "stored": "0123456789abcdef-1",
-        "computed": stored,
+        "computed": fingerprint,
     }
-    one_sentence(error.value, collection, "0123456789abcdef-1", stored)
-    server.client.hset(meta, "fingerprint", stored)
+    one_sentence(error.value, collection, "0123456789abcdef-1", fingerprint)
+    server.client.hset(keys.own(collection), "d", stored)
     async with opened(server) as pipeline:
         assert (await pipeline.get_collection(collection)).articles == 5
 
 
-async def test_a_collection_without_parameters_is_refused(server: Server, collection: str) -> None:
-    """Listed, but its hash is gone: the message names it."""
+async def test_an_index_of_the_layout_before_is_named(server: Server, collection: str) -> None:
+    """The message says what it is and what to do; others on the store are served."""
     server.client.sadd(keys.COLLECTIONS, collection)
-    with pytest.raises(ParametersMismatch) as error:
-        await flow.open_pipeline(server.url)
-    assert error.value.metadata["collection"] == collection
-    one_sentence(error.value, collection)
+    server.client.hset(keys.OLD_PARAMETERS.format(name=collection), "parameters", "{}")
+    async with opened(server) as pipeline:
+        with pytest.raises(ParametersMismatch) as error:
+            await pipeline.ingest(collection, data.corpus(2))
+        one_sentence(error.value, collection, "export", "ingest")
+        assert len(await flow.ingest(pipeline, f"{collection}-b", data.corpus(2))) == 2
 
 
 # -- a store that is not there -----------------------------------------------------------------------

@@ -13,25 +13,24 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import xxhash
 import zstandard
 from numpy.typing import NDArray
 
 from dedup.bulk.storage import Storage
 from dedup.core.article_rules import ArticleRules
 from dedup.core.candidates import unmasked_tokens
-from dedup.core.identity import content_hash, source_hash
 from dedup.core.prepare import Prepared, prepare_each, read_body
-from dedup.core.provenance import AGENCIES, agencies_of, agency_of_source, credit_bits
+from dedup.core.provenance import agencies_of
 from dedup.core.sketch import SketchParameters, sketch
 from dedup.core.text import HALF, QUOTED, Tokens
 from dedup.core.verify import ComparableText, Evidence, comparable, verify_many
 from dedup.core.verify_pair import VerifiedMatch, is_text_a, to_match
 from dedup.errors import DedupError
-from dedup.model import Article, CollectionParameters, PubStatus
+from dedup.model import Article, CollectionParameters
 from dedup.sources.formats import match_fields, to_line
 from dedup.sources.jsonl import article_of_line
 from dedup.state import entries
+from dedup.state.arrivals import arrival_of
 
 #: Texts ready to be compared that one process keeps; one of 500 words takes some 5 KB.
 KEPT: Final = 8192
@@ -202,7 +201,12 @@ class Tasks:
         return Part(
             lines=len(deliveries),
             errors=errors,
-            packed=entries.pack_arrivals([_arrival(p, t) for p, t in zip(prepared, times, strict=True)]),
+            packed=entries.pack_arrivals(
+                [
+                    arrival_of(p, arrived=t, record=0, parameters=self.parameters)
+                    for p, t in zip(prepared, times, strict=True)
+                ]
+            ),
             comparable=np.array([p.comparable for p in prepared], np.bool_),
             at=space.at,
             sizes=sizes,
@@ -329,27 +333,3 @@ class Tasks:
 
 def _mask(ref: Ref) -> NDArray[np.uint64]:
     return np.frombuffer(bytearray(ref.mask), np.uint64)
-
-
-def _arrival(p: Prepared, arrived: float) -> entries.Arrival:
-    """An article as an *arrive* entry has it, but for the number of its record."""
-    article = p.article
-    agency = agency_of_source(article.source)
-    return entries.Arrival(
-        id=article.id,
-        content=int.from_bytes(content_hash(article), "little"),
-        digest=p.digest,
-        source=source_hash(article),
-        published=arrived if article.published is None else article.published,
-        dated=article.published is not None,
-        arrival=arrived,
-        words=p.words,
-        credits=credit_bits(p.credits),
-        record=0,
-        reading=xxhash.xxh3_64_intdigest(p.tokens.flags.tobytes()),
-        postings=p.sketch.postings if p.sketch is not None else _NO_POSTINGS,
-        version=article.version,
-        version_time=article.version_time,
-        canceled=article.pubstatus is PubStatus.CANCELED,
-        agency=AGENCIES.index(agency) + 1 if agency in AGENCIES else 0,
-    )

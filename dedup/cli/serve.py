@@ -21,7 +21,8 @@ def run(
         typer.Option(
             "--store",
             metavar="STORE",
-            help="embedded, or the redis://, rediss:// or unix:// address of a server.  [default: embedded]",
+            help="embedded, or an address: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://."
+            "  [default: embedded]",
         ),
     ] = None,
     data_dir: Annotated[

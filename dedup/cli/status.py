@@ -64,7 +64,12 @@ def _show(status: CollectionStatus) -> None:
         "stories": f"{status.stories:,}",
         "pending": f"{status.pending:,}",
         "dirty": f"{status.dirty:,} ({settled})",
-        "store memory": _bytes(status.store_memory_bytes),
+        "log position": f"{status.position:,}, {status.lag:,} behind when asked",
+        "log digest": status.log_digest,
+        "content digest": status.content_digest,
+        "servers": f"{status.servers:,} alive that have written here",
+        "an answer waits for": _promise(status),
+        "store memory": _bytes(status.store_memory_bytes) if status.store_memory_bytes else "not told",
         "fingerprint": status.fingerprint,
     }
     parameters = dataclasses.asdict(status.parameters)
@@ -73,6 +78,19 @@ def _show(status: CollectionStatus) -> None:
         rows[f"  {name.replace('_', ' ')}"] = str(value)
     for name, text in rows.items():
         say(f"{name:<20}  {text}")
+
+
+_DISK = {
+    "always": "the disk",
+    "everysec": "no disk: a crash of the store may lose a second",
+    "no": "no disk: a crash of the store may lose what the system had not written",
+}
+
+
+def _promise(status: CollectionStatus) -> str:
+    """What of an acknowledged article is lost when the store fails."""
+    replicas = f"{status.acks} replica{'' if status.acks == 1 else 's'} and " if status.acks else ""
+    return replicas + _DISK.get(status.fsync, "whatever the store is set to: it does not tell")
 
 
 def _bytes(count: int) -> str:

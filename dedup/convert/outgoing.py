@@ -305,5 +305,12 @@ def collection(value: model.CollectionStatus) -> service_pb2.Collection:
             pending=value.pending,
             dirty=value.dirty,
             store_memory_bytes=value.store_memory_bytes,
+            position=value.position,
+            lag=value.lag,
+            log_digest=value.log_digest,
+            content_digest=value.content_digest,
+            servers=value.servers,
+            acks=value.acks,
+            fsync=value.fsync,
         ),
     )

@@ -43,6 +43,8 @@ _CLASSES: dict[Reason, type[DedupError]] = {
     Reason.PARAMETERS_MISMATCH: errors.ParametersMismatch,
     Reason.STORE_UNAVAILABLE: errors.StoreUnavailable,
     Reason.STORE_OUT_OF_MEMORY: errors.StoreUnavailable,
+    Reason.LOG_DIVERGED: errors.StoreUnavailable,
+    Reason.TOO_MANY_UNDER_WAY: errors.LimitExceeded,
     Reason.DATA_DIRECTORY_LOCKED: errors.DataDirectoryLocked,
     Reason.NOT_IMPLEMENTED: errors.NotImplementedYet,
 }

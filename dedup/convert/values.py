@@ -273,4 +273,11 @@ def collection(message: service_pb2.Collection) -> model.CollectionStatus:
         dirty=counters.dirty,
         store_memory_bytes=counters.store_memory_bytes,
         created=seconds(message.create_time),
+        position=counters.position,
+        lag=counters.lag,
+        log_digest=counters.log_digest,
+        content_digest=counters.content_digest,
+        servers=counters.servers,
+        acks=counters.acks,
+        fsync=counters.fsync,
     )

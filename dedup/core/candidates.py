@@ -19,84 +19,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
 from dedup.core import kernels
-from dedup.model import TextNumber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import numpy as np
+    from numpy.typing import NDArray
 
     from dedup.core.sketch import Sketch
-
-
-class QueryPlace(msgspec.Struct, frozen=True, gc=False):
-    """A text as the boilerplate rule sees it: number (0: not in the index), outlet of its first carrier, day."""
-
-    text: TextNumber
-    source: int
-    day: int
-
-
-class Neighbors(msgspec.Struct, frozen=True, gc=False):
-    """Texts that posting lists name, as the boilerplate rule sees them; all of shape (texts,), ascending by number."""
-
-    texts: NDArray[np.uint32]
-    sources: NDArray[np.uint64]
-    days: NDArray[np.int32]
-
-    def of_sources(self, lists: NDArray[np.uint32], sources: Iterable[int]) -> set[TextNumber]:
-        """The texts in ``lists`` that are these outlets'."""
-        theirs = self.texts[np.isin(self.sources, np.array(list(sources), np.uint64))]
-        return set(np.intersect1d(theirs, texts_in(lists)).tolist())
-
-
-class PostingScan(msgspec.Struct, frozen=True, gc=False):
-    """What posting lists say about the text that asked.
-
-    ``boilerplate`` bool by posting; ``candidates`` the texts it may be compared with, ascending; ``changed`` the
-    pairs (posting, source, or 0 for every source) for which boilerplate began or ended with the text's coming or going.
-    """
-
-    boilerplate: NDArray[np.bool_]
-    candidates: NDArray[np.uint32]
-    changed: list[tuple[int, int]]
-
-
-def texts_in(lists: NDArray[np.uint32], *, placed_only: bool = False) -> NDArray[np.uint32]:
-    """Every text that posting lists name, ascending; or only those that decide about boilerplate, see above."""
-    members: NDArray[np.uint32] = kernels.members(lists, placed_only)
-    return np.unique(members)
-
-
-def scan_postings(
-    lists: NDArray[np.uint32], near: Neighbors, query: QueryPlace, postings: int, *, leaving: bool = False
-) -> PostingScan:
-    """Read the posting lists of one text.
-
-    Args:
-        lists: entries as the store's scripts return them, see ``kernels.scan_postings``.
-        near: at least the texts in the lists that decide about boilerplate and are known; of the others only those
-            that stand here too are told to be candidates.
-        query: the text that asks.
-        postings: how many postings it has.
-        leaving: the text has just been taken out rather than put in.
-    """
-    boilerplate, eligible, index, source = kernels.scan_postings(
-        lists,
-        near.texts,
-        near.sources,
-        near.days,
-        query.text,
-        np.uint64(query.source),
-        query.day,
-        postings,
-        leaving,
-    )
-    changed = list(zip(index.tolist(), source.tolist(), strict=True))
-    return PostingScan(boilerplate, near.texts[eligible], changed)
 
 
 def usable_tokens(

@@ -26,7 +26,7 @@ Number = TypeVar("Number", bound=int)
 
 #: A version is complete if it has at least this share of the words of the longest.
 COMPLETE: Final = 0.8
-_FORMAT: Final = 1
+FORMAT: Final = 1
 
 
 class ClusterRecord(msgspec.Struct, array_like=True):
@@ -95,7 +95,10 @@ def describe(
     linked: Iterable[TextNumber],
     names: Mapping[ArticleNumber, str],
 ) -> ClusterRecord:
-    """The record of a cluster; ``names`` resolves the numbers of the candidates for representative."""
+    """The record of a cluster; ``names`` resolves the numbers of the candidates for representative.
+
+    This is the definition; :mod:`dedup.state.summaries` says the same from columns.
+    """
     choice = representative(nodes)
     best = min(choice.candidates, key=lambda c: names.get(c.number, "").encode())
     carriers = [c for node in nodes for c in node.carriers]
@@ -112,7 +115,7 @@ def describe(
     ]
     found = origin(evidence)
     return ClusterRecord(
-        format=_FORMAT,
+        format=FORMAT,
         texts=[node.text for node in nodes],
         revision=revision,
         size=len(carriers),
@@ -142,7 +145,7 @@ def describe_one(node: TextNode) -> ClusterRecord:
     (carrier,) = node.carriers
     agencies, origin_ = _said_by_one(carrier.agency, carrier.credits, carrier.dated)
     return ClusterRecord(
-        format=_FORMAT,
+        format=FORMAT,
         texts=[node.text],
         revision=1,
         size=1,
@@ -172,9 +175,11 @@ def describe_story(
     carriers = [c for _, nodes, _ in clusters for node in nodes for c in node.carriers]
     published = [c.published for c in carriers if c.dated]
     sizes = Counter({cluster: sum(len(n.carriers) for n in nodes) for cluster, nodes, _ in clusters})
-    largest = max(clusters, key=lambda c: (sizes[c[0]], -min(n.carriers[0].published for n in c[1]), -c[0]))
+    largest = max(
+        clusters, key=lambda c: (sizes[c[0]], -min(x.published for n in c[1] for x in n.carriers), -c[0])
+    )
     return StoryRecord(
-        format=_FORMAT,
+        format=FORMAT,
         clusters=sorted(cluster for cluster, _, _ in clusters),
         revision=revision,
         size=len(carriers),

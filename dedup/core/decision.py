@@ -74,7 +74,7 @@ class EarlierArticle(msgspec.Struct, frozen=True, gc=False):
 class EarlierMatch(msgspec.Struct, frozen=True, gc=False):
     """A match with an earlier text: the cluster that text stands in, and who of its carriers arrived first."""
 
-    match: VerifiedMatch[StoredText]
+    match: VerifiedMatch[Identified]
     cluster: TextNumber
     carriers: Sequence[Carrier]
 

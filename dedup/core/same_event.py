@@ -32,8 +32,9 @@ MAX_CANDIDATES: Final = 100
 MIN_COSINE: Final = 0.12
 #: Word pairs that they share at least: short texts share a few by chance.
 MIN_PAIRS: Final = 8
-#: Bytes of a posting.
+#: Bytes of a posting, and bits of its number.
 FIELD: Final = 6
+BITS: Final = 42
 _DAY: Final = 86400.0
 _FLAGS: Final = np.uint64(3)
 _HALF_WORD, _BLOCKED = np.uint64(1), np.uint64(4)
@@ -90,14 +91,16 @@ def span_of(published: float, days: int) -> int:
     return math.floor(published / (_DAY * max(1, days)))
 
 
-def fields(pairs: NDArray[np.uint64], *spans: int) -> bytes:
-    """The postings of a text with these word pairs in each of the spans, :data:`FIELD` bytes each."""
+def postings(pairs: NDArray[np.uint64], *spans: int) -> NDArray[np.uint64]:
+    """The postings of a text with these word pairs in each of the spans, numbers of :data:`BITS` bits, ascending."""
     smallest = pairs[:PAIRS]
-    out = []
-    for span in spans:
-        salted = _mixed(smallest + np.uint64(span * int(_FIRST) % 2**64))
-        out.append(salted.astype(">u8").view(np.uint8).reshape(-1, 8)[:, :FIELD].tobytes())
-    return b"".join(out)
+    salted = [_mixed(smallest + np.uint64(span * int(_FIRST) % 2**64)) for span in spans]
+    return np.unique(np.concatenate(salted) >> np.uint64(64 - BITS))
+
+
+def fields(pairs: NDArray[np.uint64], *spans: int) -> bytes:
+    """The same as bytes, :data:`FIELD` each, little-endian."""
+    return postings(pairs, *spans).astype("<u8").view(np.uint8).reshape(-1, 8)[:, :FIELD].tobytes()
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -16,20 +16,26 @@ import structlog
 
 from dedup.live.batching import Batcher
 from dedup.live.collections import Collections
+from dedup.live.comparing import TextCache
 from dedup.live.export import export
+from dedup.live.incarnation import Incarnations
+from dedup.live.limit import Limit
 from dedup.live.listing import Listing
-from dedup.live.matching import TextCache
+from dedup.live.open_collection import Shared
 from dedup.live.search import Search
 from dedup.live.warmup import warm_up
-from dedup.model import Article, CollectionParameters, Comparison, FindResult, PubStatus
-from dedup.store.connection import CollectionGone, Store
+from dedup.model import Article, CollectionParameters, Comparison, FindResult
+from dedup.store.connection import Store
+from dedup.store.log import CollectionGone
+from dedup.store.servers import Servers
+from dedup.store.tail import Tail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from dedup.config import Settings
     from dedup.errors import DedupError
-    from dedup.live.reading import CollectionReader
+    from dedup.live.reading import Reading
     from dedup.live.sequence_slot import SequenceSlot
     from dedup.model import (
         Cluster,
@@ -55,36 +61,51 @@ class Pipeline:
         self._settings = settings
         self._store = store
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="dedup")
-        self._collections = Collections(store, settings, self._pool, TextCache(settings.text_cache_articles))
+        servers = Servers(store)
+        self._incarnations = Incarnations(servers, settings.recovery_seconds)
+        self._tail = Tail(store, self._incarnations.current)
+        shared = Shared(
+            store=store,
+            tail=self._tail,
+            servers=servers,
+            incarnations=self._incarnations,
+            settings=settings,
+            cache=TextCache(settings.text_cache_articles),
+            pool=self._pool,
+        )
+        self._collections = Collections(shared)
+        self._limit = Limit()
         self._batchers: dict[str, Batcher] = {}
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
-        """Connect to ``settings.store``, check it, compile the kernels.
+        """Connect to ``settings.store``, check it, compile the kernels. A collection is opened when it is asked for.
 
         Raises:
-            StoreUnavailable: the store does not answer.
-            ParametersMismatch: a collection was built with parameters that this release does not have.
+            StoreUnavailable: the store does not answer, or cannot do what is needed.
         """
-        store = Store(settings.store)
+        store = Store(settings.store, acks=settings.acks, answer_seconds=settings.store_answer_seconds)
         pipeline = cls(settings, store)
         try:
-            await store.connect()
+            await store.check()
             policy = await store.eviction_risk()
             if policy:
                 log.warning("eviction_policy_can_drop_the_index", policy=policy, wanted="noeviction")
             await asyncio.get_running_loop().run_in_executor(pipeline._pool, warm_up)
-            await pipeline._collections.open_all()
+            await pipeline._incarnations.start()
+            pipeline._collections.start()
         except BaseException:
             await pipeline.close()
             raise
         return pipeline
 
     async def close(self) -> None:
-        """Finish what is in flight and close; unfinished work stays in the store's queues."""
+        """Finish what is in flight and close; unfinished work stays in the logs."""
         for batcher in self._batchers.values():
             await batcher.close()
         await self._collections.close()
+        await self._tail.close()
+        await self._incarnations.stop()
         self._pool.shutdown(wait=True)
         await self._store.close()
 
@@ -112,13 +133,14 @@ class Pipeline:
     async def _take(
         self, collection: str, articles: Sequence[Article], slot: SequenceSlot | None = None
     ) -> list[IngestResult]:
-        opened = await self._collections.for_writing(collection)
-        try:
-            return await opened.ingest.ingest(articles, slot)
-        except CollectionGone:
-            await self._collections.leave(opened)
+        async with self._limit.hold(len(articles)):
             opened = await self._collections.for_writing(collection)
-            return await opened.ingest.ingest(articles, slot)
+            try:
+                return await opened.ingest.ingest(articles, slot)
+            except CollectionGone:  # deleted by another server, perhaps made again
+                await self._collections.leave(opened)
+                opened = await self._collections.for_writing(collection)
+                return await opened.ingest.ingest(articles, slot)
 
     async def ingest_one(self, collection: str, article: Article) -> IngestResult:
         """Ingest one article, together with others that arrive within a few milliseconds."""
@@ -142,12 +164,10 @@ class Pipeline:
             NotFound: there is no such article.
         """
         opened = await self._collections.get(collection)
-        await opened.reader.record(article_id)
-        gone = Article(id=article_id, pubstatus=PubStatus.CANCELED)
-        return (await opened.ingest.ingest([gone]))[0].carriers
+        return await opened.ingest.delete(article_id)
 
-    async def _reader(self, collection: str) -> CollectionReader:
-        return (await self._collections.get(collection)).reader
+    async def _reading(self, collection: str) -> Reading:
+        return (await self._collections.get(collection)).reading
 
     # -- queries -------------------------------------------------------------------------------------
 
@@ -155,7 +175,7 @@ class Pipeline:
         self, collection: str, article: Article, max_matches: int = 50, *, same_story: bool = False
     ) -> FindResult:
         """What an article would match, with ``same_story`` also what tells of the same event; nothing is stored."""
-        search = Search(await self._reader(collection), self._pool)
+        search = Search(await self._reading(collection), self._pool)
         return await search.find(article, max_matches, same_story=same_story)
 
     async def compare(self, collection: str, a: Article | str, b: Article | str) -> Comparison:
@@ -164,56 +184,60 @@ class Pipeline:
             opened = await self._collections.find(collection)
             parameters = opened.parameters if opened is not None else CollectionParameters()
             return Search.compare_articles(a, b, parameters)
-        return await Search(await self._reader(collection), self._pool).compare(a, b)
+        return await Search(await self._reading(collection), self._pool).compare(a, b)
 
     async def get_article(self, collection: str, article_id: str) -> StoredArticle:
         """A stored article with its decision and place."""
-        reader = await self._reader(collection)
-        return (await reader.articles([await reader.record(article_id)]))[0]
+        reading = await self._reading(collection)
+        found = await reading.articles([await reading.number(article_id)])
+        if not found:
+            raise reading.no_article(article_id)
+        return found[0]
 
     async def list_articles(self, collection: str, *, page_size: int, page_token: str) -> Page[StoredArticle]:
         """Articles by arrival."""
-        return await Listing(await self._reader(collection)).articles(page_size, page_token)
+        return await Listing(await self._reading(collection)).articles(page_size, page_token)
 
     async def list_matches(
         self, collection: str, *, article_id: str | None, page_size: int, page_token: str
     ) -> Page[Match]:
         """Verified matches of one article, best first, or of the whole collection."""
-        listing = Listing(await self._reader(collection))
+        listing = Listing(await self._reading(collection))
         if article_id is not None:
             return await listing.matches_of(article_id, page_size, page_token)
         return await listing.matches(page_size, page_token)
 
     async def get_cluster(self, collection: str, cluster_id: str) -> Cluster:
         """A cluster; an id merged away resolves to the one it went into."""
-        reader = await self._reader(collection)
-        return (await reader.clusters([await reader.find_cluster(cluster_id)]))[0]
+        reading = await self._reading(collection)
+        number = await reading.find_cluster(cluster_id)
+        return (await reading.clusters([number]))[number]
 
     async def list_clusters(
         self, collection: str, *, min_size: int, page_size: int, page_token: str
     ) -> Page[Cluster]:
         """Clusters of at least ``min_size`` articles, oldest first; of one article only where they are linked."""
-        return await Listing(await self._reader(collection)).clusters(min_size, page_size, page_token)
+        return await Listing(await self._reading(collection)).clusters(min_size, page_size, page_token)
 
     async def list_cluster_articles(
         self, collection: str, cluster_id: str, *, page_size: int, page_token: str
     ) -> Page[StoredArticle]:
         """The articles of a cluster by arrival."""
-        listing = Listing(await self._reader(collection))
+        listing = Listing(await self._reading(collection))
         return await listing.cluster_articles(cluster_id, page_size, page_token)
 
     async def get_story(self, collection: str, story_id: str) -> Story:
         """A story; an id merged away resolves to the one it went into."""
-        reader = await self._reader(collection)
-        return (await reader.stories([await reader.find_story(story_id)]))[0]
+        reading = await self._reading(collection)
+        return (await reading.stories([await reading.find_story(story_id)]))[0]
 
     async def list_stories(self, collection: str, *, page_size: int, page_token: str) -> Page[Story]:
         """Stories, oldest first."""
-        return await Listing(await self._reader(collection)).stories(page_size, page_token)
+        return await Listing(await self._reading(collection)).stories(page_size, page_token)
 
     async def export(self, collection: str) -> AsyncIterator[ExportedArticle | Match]:
         """All articles sorted by id, then all verified matches sorted by their two ids."""
-        async for line in export(await self._reader(collection)):
+        async for line in export(await self._reading(collection)):
             yield line
 
     # -- collections -----------------------------------------------------------------------------------

@@ -1,314 +1,308 @@
-"""What a collection holds, as callers see it: articles, clusters, stories and matches, with their ids."""
+"""What a collection holds, as callers see it: articles, clusters, stories and matches, with their ids.
+
+Everything but the words and fields of articles is read from the state, in memory. Whoever calls has caught up with the
+log first where the answer must hold what others have written.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from dedup.core.cluster_summary import (
-    ClusterRecord,
-    StoryRecord,
-    describe,
-    describe_one,
-    representative,
-)
-from dedup.core.clustering import Carrier, TextNode
 from dedup.core.probability import EXACT
-from dedup.core.verify_pair import best_first, rank, to_match, verify_each, verify_pair
+from dedup.core.verify_pair import VerifiedMatch, best_first, rank, to_match, verify_each, verify_pair
 from dedup.errors import NotFound, Reason
-from dedup.model import ArticleNumber, Cluster, Match, MatchKind, Origin, StoredArticle, Story, TextNumber
-from dedup.store.records import decode_decision
+from dedup.live.comparing import MatchedText, with_places_of
+from dedup.model import (
+    COPY_KINDS,
+    Article,
+    Cluster,
+    ClusterChange,
+    Match,
+    MatchKind,
+    Origin,
+    StoredArticle,
+    Story,
+    TextNumber,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from dedup.core.clustering import Edge
+    from dedup.core.prepare import Prepared
     from dedup.core.verify import ComparableText
-    from dedup.core.verify_pair import VerifiedMatch
-    from dedup.live.matching import Matcher
-    from dedup.model import CollectionParameters, Decision
-    from dedup.store.records import ArticleRecord, TextState
-    from dedup.store.redis_index import RedisIndex
+    from dedup.live.archive import Archive
+    from dedup.live.comparing import Comparer
+    from dedup.live.follower import Follower
+    from dedup.live.judging import Judged
+    from dedup.model import CollectionParameters
+    from dedup.state.collection import Arrival
+    from dedup.store.payload import Kept
 
-_NAMES_KEPT: Final = 200_000
 #: Other carriers of a matched text that are named in an answer.
 MAX_CARRIERS: Final = 100
+_OUTLETS_KEPT: Final = 10_000
 
 
-class Placement(msgspec.Struct, frozen=True, gc=False):
-    """Where texts stand now: cluster number and record by text; a missing record means a cluster of its own."""
-
-    states: dict[TextNumber, TextState]
-    records: dict[TextNumber, ClusterRecord]
-    moved: dict[TextNumber, TextNumber]
-
-    def cluster(self, text: TextNumber) -> tuple[TextNumber, ClusterRecord | None]:
-        """Number and record of the cluster of a text."""
-        state = self.states.get(text)
-        number = state.cluster if state is not None and state.cluster else text
-        number = self.moved.get(number, number)
-        return number, self.records.get(number)
-
-
-class CollectionReader:
+class Reading:
     """Reads one collection."""
 
     def __init__(
-        self, *, name: str, parameters: CollectionParameters, index: RedisIndex, matcher: Matcher
+        self,
+        *,
+        name: str,
+        follower: Follower,
+        archive: Archive,
+        comparer: Comparer,
+        parameters: CollectionParameters,
     ) -> None:
         self.name = name
+        self.follower = follower
+        self.comparer = comparer
         self.parameters = parameters
-        self.index = index
-        self.matcher = matcher
-        self._names: OrderedDict[ArticleNumber, str] = OrderedDict()
+        self._archive = archive
+        self._outlets: OrderedDict[int, str] = OrderedDict()
 
-    # -- names -----------------------------------------------------------------------------------------
+    # -- articles ----------------------------------------------------------------------------------------
 
-    def remember(self, names: Mapping[ArticleNumber, str]) -> None:
-        """Remember ids by article number; a number keeps its id for life."""
-        self._names.update(names)
-        while len(self._names) > _NAMES_KEPT:
-            self._names.popitem(last=False)
-
-    async def names(self, numbers: Iterable[ArticleNumber]) -> dict[ArticleNumber, str]:
-        """Ids by article number, of deleted articles too; a number keeps its id for life."""
-        wanted = set(numbers) - {0}
-        known = {n: self._names[n] for n in wanted if n in self._names}
-        missing = sorted(wanted - known.keys())
-        if missing:
-            found = await self.index.ids(missing)
-            known.update(found)
-            self.remember(found)
-        return known
-
-    async def record(self, article_id: str) -> ArticleRecord:
-        """The record of an article by id.
+    async def number(self, article_id: str) -> int:
+        """The number of an article that stands.
 
         Raises:
             NotFound: there is none, or it was removed.
         """
-        number = (await self.index.numbers([article_id]))[0]
-        record = (await self.index.records([number])).get(number) if number else None
-        if record is None or record.tombstone:
-            message = f"collection {self.name!r} has no article {article_id!r}"
-            raise NotFound(message, Reason.ARTICLE_NOT_FOUND, collection=self.name, article=article_id)
-        return record
+        await self.follower.steady()
+        reader = self.follower.reader
+        number = reader.number_of(article_id)
+        if not number or reader.article(number) is None:
+            raise self.no_article(article_id)
+        return number
 
-    # -- clusters --------------------------------------------------------------------------------------
+    def is_lost(self, number: int) -> bool:
+        """Whether the record of an article that stands was looked for and not found; the state is read at once."""
+        article = self.follower.reader.article(number)
+        return article is not None and self._archive.is_lost(article.record)
 
-    async def placement(self, texts: Iterable[TextNumber]) -> Placement:
-        """Where texts stand now."""
-        states = await self.index.texts(sorted(set(texts) - {0}), carriers=True)
-        numbers = {s.cluster for s in states.values() if s.cluster}
-        records = await self.index.summaries.clusters(numbers)
-        moved = {}
-        for number in sorted(numbers - records.keys()):  # merged away between the two reads
-            try:
-                moved[number], record = await self.find_cluster(f"c{number}")
-            except NotFound:
+    def no_article(self, article_id: str) -> NotFound:
+        """The error for an article that is not there."""
+        message = f"collection {self.name!r} has no article {article_id!r}"
+        return NotFound(message, Reason.ARTICLE_NOT_FOUND, collection=self.name, article=article_id)
+
+    async def kept(self, numbers: Sequence[int]) -> dict[int, Kept]:
+        """What is kept of articles that stand, by number; those whose record is lost are left out."""
+        await self.follower.steady()
+        records = {}
+        for number in numbers:
+            article = self.follower.reader.article(number)
+            if article is not None and article.record:
+                records[number] = article.record
+        found = await self._archive.kept(records.values())
+        return {number: found[record] for number, record in records.items() if record in found}
+
+    async def articles(self, numbers: Sequence[int]) -> list[StoredArticle]:
+        """Stored articles as callers see them, in this order; those that are gone are left out."""
+        kept = await self.kept(numbers)
+        await self.follower.steady()
+        reader = self.follower.reader
+        out = []
+        for number in numbers:
+            article = reader.article(number)
+            if article is None or number not in kept:
                 continue
-            if record is not None:
-                records[moved[number]] = record
-        return Placement(states, records, moved)
+            own, text = kept[number], article.text
+            cluster = reader.cluster_of([text])[0] if text else 0
+            view = reader.cluster(cluster) if cluster else None
+            siblings = reader.carrier_numbers(text, MAX_CARRIERS) if text else ()
+            out.append(
+                StoredArticle(
+                    article=article_of(article.id, own, article.version, article.version_time),
+                    number=number,
+                    arrival_time=article.arrival,
+                    comparable=text > 0,
+                    text_digest=(reader.digest_of(text) if text else own.digest).hex(),
+                    words=own.words,
+                    decision=article.decision,
+                    cluster=f"c{cluster}" if view is not None else None,
+                    story=f"s{view.story}" if view is not None and view.story else None,
+                    representative=view is not None and view.representative == number,
+                    credits=own.credits,
+                    copies_of_text=tuple(reader.id_of(n) for n in siblings if n != number),
+                )
+            )
+        return out
 
-    async def clusters(
-        self,
-        wanted: Sequence[tuple[TextNumber, ClusterRecord | None]],
-        known: Mapping[TextNumber, TextState] | None = None,
-        *,
-        settled: bool = True,
-    ) -> list[Cluster]:
-        """Clusters as callers see them; those without a record are built from their one text, read if not ``known``."""
-        built = []
-        for number, record in wanted:
-            built.append((number, record or await self._alone(number, (known or {}).get(number))))
-        numbers: set[ArticleNumber] = set()
-        outlets: set[ArticleNumber] = set()
-        for _, record in built:
-            numbers |= {record.representative, record.earliest}
-            if record.origin[0].startswith("#"):
-                outlets.add(ArticleNumber(int(record.origin[0][1:])))
-        names = await self.names(numbers)
-        sources = await self._sources(outlets)
-        dirty = set() if settled else {number for number, _ in built}
-        return [
-            self._cluster(number, record, names, sources, number not in dirty) for number, record in built
-        ]
+    # -- clusters and stories ------------------------------------------------------------------------------
 
-    @staticmethod
-    def _cluster(
-        number: TextNumber,
-        record: ClusterRecord,
-        names: dict[ArticleNumber, str],
-        sources: dict[ArticleNumber, str],
-        settled: bool,
-    ) -> Cluster:
-        name, confidence, reason = record.origin
-        return Cluster(
-            id=f"c{number}",
-            revision=record.revision,
-            size=record.size,
-            representative=names.get(record.representative, ""),
-            representative_reason=record.reason,
-            earliest=names.get(record.earliest, ""),
-            first_published=record.first_published,
-            settled=settled,
-            story=f"s{record.story}" if record.story else None,
-            linked=tuple(f"c{n}" for n in record.linked),
-            origin=Origin(
-                sources.get(ArticleNumber(int(name[1:])), "") if name.startswith("#") else name,
-                confidence,
-                reason,
-            ),
-            agencies=tuple(record.agencies),
-        )
+    async def clusters(self, numbers: Iterable[int]) -> dict[int, Cluster]:
+        """Clusters as callers see them, by number; those that are gone are left out."""
+        await self.follower.steady()
+        reader = self.follower.reader
+        views = {n: view for n in numbers if (view := reader.cluster(n)) is not None}
+        unnamed = {int(view.origin[0][1:]) for view in views.values() if view.origin[0].startswith("#")}
+        sources = await self._sources(unnamed)
+        await self.follower.steady()
+        reader = self.follower.reader
+        out = {}
+        for number, view in views.items():
+            name, confidence, reason = view.origin
+            if name.startswith("#"):
+                name = sources.get(int(name[1:]), "")
+            out[number] = Cluster(
+                id=f"c{number}",
+                revision=view.revision,
+                size=view.size,
+                representative=reader.id_of(view.representative),
+                representative_reason=view.reason,
+                earliest=reader.id_of(view.earliest),
+                first_published=view.first_published,
+                settled=not reader.is_waiting(int(view.texts[0])),
+                story=f"s{view.story}" if view.story else None,
+                linked=tuple(f"c{n}" for n in view.linked),
+                origin=Origin(name, confidence, reason),
+                agencies=tuple(view.agencies),
+            )
+        return out
 
-    async def _alone(self, text: TextNumber, state: TextState | None) -> ClusterRecord:
-        state = state or (await self.index.texts([text], carriers=True)).get(text)
-        if state is None or state.dead:
-            raise self.no_cluster(f"c{text}")
-        if len(state.node.carriers) == 1:
-            return describe_one(state.node)
-        tied = representative([state.node]).candidates
-        names = await self.names(c.number for c in tied) if len(tied) > 1 else {}
-        return describe([state.node], 1, 0, (), names)
+    async def _sources(self, articles: Iterable[int]) -> dict[int, str]:
+        """The outlets of articles by name: what their publishers call themselves, else the article's id."""
+        reader = self.follower.reader
+        of_article = {number: reader.source_of(number) for number in articles}
+        missing = [n for n, source in of_article.items() if source not in self._outlets]
+        if missing:
+            for number, own in (await self.kept(missing)).items():
+                self._outlets[of_article[number]] = own.source or self.follower.reader.id_of(number)
+            while len(self._outlets) > _OUTLETS_KEPT:
+                self._outlets.popitem(last=False)
+        return {n: self._outlets.get(source, "") for n, source in of_article.items()}
 
-    async def _sources(self, numbers: Iterable[ArticleNumber]) -> dict[ArticleNumber, str]:
-        found = await self.index.records(sorted(numbers)) if numbers else {}
-        return {n: r.article.source or r.id for n, r in found.items() if r.article is not None}
+    def changes(self, after: int, clusters: set[int]) -> list[ClusterChange]:
+        """Clusters that were merged into these, or split to them, since a position; the state is read at once."""
+        found = []
+        for _, kind, old, new in self.follower.reader.events(after):
+            if kind in _CHANGES and (old in clusters or new in clusters):
+                change = ClusterChange(change=_CHANGES[kind], old=f"c{old}", new=f"c{new}")
+                if change not in found:
+                    found.append(change)
+        return found
 
-    def no_cluster(self, cluster_id: str) -> NotFound:
-        """The error for a cluster that is not there."""
-        message = f"collection {self.name!r} has no cluster {cluster_id!r}"
-        return NotFound(message, Reason.CLUSTER_NOT_FOUND, collection=self.name, cluster=cluster_id)
-
-    async def find_cluster(self, cluster_id: str) -> tuple[TextNumber, ClusterRecord | None]:
-        """A cluster by id; an id that was merged away resolves to where it went.
+    async def find_cluster(self, cluster_id: str) -> int:
+        """The number of a cluster by id; an id that was merged away resolves to where it went.
 
         Raises:
             NotFound: there never was such a cluster, or all its articles were removed.
         """
-        digits = _number(cluster_id, "c")
-        number = None if digits is None else TextNumber(digits)
-        for _ in range(64):
-            if number is None:
-                break
-            record = await self.index.summaries.cluster(number)
-            if record is None:
-                state = (await self.index.texts([number])).get(number)
-                if state is None or state.dead:
-                    break
-                if state.cluster is None or state.cluster == number:
-                    return number, None
-                number = state.cluster
-                continue
-            if not record.merged_into:
-                return number, record
-            number = record.merged_into
-        raise self.no_cluster(cluster_id)
+        await self.follower.steady()
+        number = _number(cluster_id, "c")
+        found = self.follower.reader.resolve(number) if number else 0
+        if not found:
+            message = f"collection {self.name!r} has no cluster {cluster_id!r}"
+            raise NotFound(message, Reason.CLUSTER_NOT_FOUND, collection=self.name, cluster=cluster_id)
+        return found
 
-    async def find_story(self, story_id: str) -> tuple[int, StoryRecord]:
-        """A story by id; an id that was merged away resolves to where it went.
+    async def find_story(self, story_id: str) -> int:
+        """The number of a story by id; an id whose story joined another resolves to that one.
 
         Raises:
             NotFound: there is no such story now.
         """
+        await self.follower.steady()
         number = _number(story_id, "s")
-        for _ in range(64):
-            record = await self.index.summaries.story(number) if number else None
-            if record is None:
-                break
-            if not record.merged_into:
-                return int(number or 0), record
-            number = record.merged_into
-        message = f"collection {self.name!r} has no story {story_id!r}"
-        raise NotFound(message, Reason.STORY_NOT_FOUND, collection=self.name, story=story_id)
+        found = self.follower.reader.resolve_story(number) if number else 0
+        if not found:
+            message = f"collection {self.name!r} has no story {story_id!r}"
+            raise NotFound(message, Reason.STORY_NOT_FOUND, collection=self.name, story=story_id)
+        return found
 
-    async def stories(self, wanted: Sequence[tuple[int, StoryRecord]]) -> list[Story]:
-        """Stories as callers see them."""
-        records = await self.index.records({record.representative for _, record in wanted})
-        out = []
-        for number, record in wanted:
-            lead = records.get(record.representative)
-            out.append(
-                Story(
-                    id=f"s{number}",
-                    revision=record.revision,
-                    clusters=tuple(f"c{n}" for n in record.clusters),
-                    size=record.size,
-                    first_published=record.first_published,
-                    last_published=record.last_published,
-                    agencies=tuple(record.agencies),
-                    headline=lead.article.headline if lead is not None and lead.article is not None else "",
-                )
+    async def stories(self, numbers: Sequence[int]) -> list[Story]:
+        """Stories as callers see them; those that are gone are left out."""
+        await self.follower.steady()
+        views = {n: view for n in numbers if (view := self.follower.reader.story(n)) is not None}
+        leads = await self.kept([view.representative for view in views.values()])
+        return [
+            Story(
+                id=f"s{number}",
+                revision=view.revision,
+                clusters=tuple(f"c{n}" for n in view.clusters),
+                size=view.size,
+                first_published=view.first_published,
+                last_published=view.last_published,
+                agencies=tuple(view.agencies),
+                headline=leads[view.representative].headline if view.representative in leads else "",
             )
+            for number, view in views.items()
+        ]
+
+    # -- matches -----------------------------------------------------------------------------------------
+
+    def related(self, text: int) -> list[int]:
+        """A text, and those with copied passages of it, closest first; the state is read at once."""
+        if not text:
+            return []
+        edges = [e for e in self.follower.reader.edges_of(text) if e.kind in COPY_KINDS]
+        return [text, *self._in_order(text, edges)]
+
+    def carriers_of(self, texts: Sequence[int], but: int) -> tuple[str, ...]:
+        """The articles that carry texts, but one; the state is read at once."""
+        reader = self.follower.reader
+        return tuple(
+            reader.id_of(n)
+            for text in texts
+            if reader.is_living(text)
+            for n in reader.carrier_numbers(text, MAX_CARRIERS)
+            if n != but
+        )
+
+    def others(self, text: int) -> list[int]:
+        """The texts that a text matches, best first by what is kept of the matches; the state is read at once."""
+        return self._in_order(text, self.follower.reader.edges_of(text))
+
+    def _in_order(self, text: int, edges: Sequence[Edge]) -> list[int]:
+        reader = self.follower.reader
+        ranked: dict[tuple[int, float, int, bytes], list[int]] = {}
+        for e in edges:
+            key = best_first(e.kind, (e.a_containment, e.b_containment), e.unquoted + e.quoted, e.quoted, "")
+            ranked.setdefault(key, []).append(e.other_than(TextNumber(text)))
+        out: list[int] = []
+        for key in sorted(ranked):
+            equal = ranked[key]
+            if len(equal) > 1:
+                equal.sort(key=lambda t: reader.id_of(reader.smallest_id(t)).encode())
+            out += equal
         return out
 
-    # -- articles --------------------------------------------------------------------------------------
+    async def matches_of_ingested(
+        self, prepared: Prepared, arrival: Arrival, judged: Judged, limit: int
+    ) -> tuple[list[Match], int]:
+        """Matches of an article that has just come, best first, at most ``limit``, and how many there are."""
+        text = arrival.text
+        query = judged.ready.get(text)
+        if query is None:
+            query = (await self.comparer.ready([text])).get(text)
+        if query is None:
+            return [], 0
+        query = with_places_of(query, prepared.tokens)
+        if not arrival.is_new_text or text not in judged.found:
+            return await self.matches(query, text, (arrival.article, prepared.article.id), limit)
+        found = [v for v in judged.found[text].values() if self.follower.reader.is_living(v.other.text)]
+        matches = await self.to_matches(query, prepared.article.id, found, limit)
+        total = len(found)
+        await self.follower.steady()
+        siblings = [n for n in self._carriers(text) if n != arrival.article]
+        if siblings:  # others brought the same text in the meantime, or in the same batch
+            exact = await self._exact(query, text, siblings, prepared.article.id)
+            return [exact, *matches][:limit], total + 1
+        return matches, total
 
-    async def decision(self, record: ArticleRecord) -> Decision | None:
-        """The stored decision of an article, with the copied article by id."""
-        if not record.decided:
-            return None
-        names = await self.names([record.decision[1]])
-        return decode_decision(record.decision, names.get(record.decision[1], ""))
-
-    async def articles(self, records: Sequence[ArticleRecord]) -> list[StoredArticle]:
-        """Stored articles as callers see them."""
-        placement = await self.placement(r.text for r in records if r.text)
-        carriers = placement.states
-        numbers = {c.number for s in carriers.values() for c in s.node.carriers[:MAX_CARRIERS]}
-        names = await self.names(numbers | {r.decision[1] for r in records})
-        out = []
-        for record in records:
-            if record.article is None:
-                continue
-            number, cluster = placement.cluster(record.text) if record.text else (0, None)
-            state = carriers.get(record.text)
-            siblings = state.node.carriers[:MAX_CARRIERS] if state is not None else ()
-            representative = bool(number) and (
-                cluster.representative == record.number
-                if cluster is not None
-                else _stands_alone(state, record.number)
-            )
-            out.append(
-                StoredArticle(
-                    article=record.article,
-                    number=record.number,
-                    arrival_time=record.arrival,
-                    comparable=record.comparable,
-                    text_digest=record.digest.hex(),
-                    words=record.words,
-                    decision=decode_decision(record.decision, names.get(record.decision[1], ""))
-                    if record.decided
-                    else None,
-                    cluster=f"c{number}" if number else None,
-                    story=f"s{cluster.story}" if cluster is not None and cluster.story else None,
-                    representative=representative,
-                    credits=record.credits,
-                    copies_of_text=tuple(names[c.number] for c in siblings if c.number != record.number),
-                )
-            )
-        return out
-
-    # -- matches ---------------------------------------------------------------------------------------
-
-    async def others(self, text: TextNumber) -> list[TextNumber]:
-        """The texts that a text matches, best first by what is stored of the matches."""
-        edges = (await self.index.edges([text])).get(text, [])
-        return await self.in_order(text, edges)
-
-    async def in_order(self, text: TextNumber, edges: Sequence[Edge]) -> list[TextNumber]:
-        """The other ends of edges of a text, best first; ids are read where they decide."""
-        met = {e.other_than(text): _edge_rank(e) for e in edges}
-        count = Counter(met.values())
-        states = await self.index.texts(sorted(t for t, key in met.items() if count[key] > 1))
-        return sorted(met, key=lambda t: (met[t], states[t].id.encode() if t in states else b"", t))
+    def _carriers(self, text: int) -> list[int]:
+        """Articles that carry a text, by their ids; as many as an answer names, and one or two more."""
+        reader = self.follower.reader
+        return reader.carrier_numbers(text, MAX_CARRIERS + 2) if text and reader.is_living(text) else []
 
     async def matches(
-        self, query_text: ComparableText, text: TextNumber, article: tuple[ArticleNumber, str], limit: int
+        self, query: ComparableText, text: int, article: tuple[int, str], limit: int
     ) -> tuple[list[Match], int]:
         """Matches of an article with text ``text`` (0: none), best first, at most ``limit``, and how many there are.
 
@@ -317,61 +311,85 @@ class CollectionReader:
         if not text:
             return [], 0
         number, name = article
-        state = (await self.index.texts([text], carriers=True)).get(text)
-        others = await self.others(text)
+        await self.follower.steady()
+        others = self.others(text)
+        siblings = [n for n in self._carriers(text) if n != number]
         out: list[Match] = []
         total = len(others)
-        if state is not None:
-            siblings = tuple(c for c in state.node.carriers if c.number != number)
-            if siblings:
-                total += 1
-                out.append(await self._exact(query_text, state, siblings, name))
-        out += await self.measured(query_text, name, others[: max(0, limit - len(out))])
+        if siblings:
+            total += 1
+            out.append(await self._exact(query, text, siblings, name))
+        out += await self.measured(query, name, others[: max(0, limit - len(out))])
         return out[:limit], total
 
     async def measured(
-        self, query_text: ComparableText, name: str, others: Sequence[TextNumber], *, as_given: bool = False
+        self, query: ComparableText, name: str, others: Sequence[int], *, as_given: bool = False
     ) -> list[Match]:
         """Matches of an article with texts, best first, or ``as_given``; what no longer matches is left out."""
-        states = await self.index.texts(others, carriers=True)
-        texts = await self.matcher.texts([s for s in states.values() if not s.dead])
+        await self.follower.steady()
+        shown = {t: self.follower.reader.smallest_id(t) for t in others if self.follower.reader.is_living(t)}
+        ready = await self.comparer.shown(shown.items())
         found = verify_each(
-            query_text, [(states[t], text) for t, text in texts.items()], self.parameters.rules
+            query,
+            [(MatchedText(TextNumber(t)), ready[t]) for t in shown if t in ready],
+            self.parameters.rules,
         )
-        matches = await self.to_matches(
-            query_text, name, [v for v in found if v.evidence.kind != MatchKind.EXACT]
-        )
+        copies = [v for v in found if v.evidence.kind != MatchKind.EXACT]
+        matches = await self.to_matches(query, name, copies, len(copies), shown=True)
         if as_given:
-            place = {states[other].id: index for index, other in enumerate(others) if other in states}
-            matches.sort(key=lambda match: place[match.other])
+            place = {self.follower.reader.id_of(shown[t]): i for i, t in enumerate(others) if t in shown}
+            matches.sort(key=lambda match: place.get(match.other, len(place)))
         return matches
 
     async def to_matches(
-        self, query_text: ComparableText, name: str, found: Sequence[VerifiedMatch[TextState]]
+        self,
+        query: ComparableText,
+        name: str,
+        found: Sequence[VerifiedMatch[MatchedText]],
+        limit: int,
+        *,
+        shown: bool = False,
     ) -> list[Match]:
-        """Verified matches as callers see them, best first."""
-        numbers = {c.number for v in found for c in v.other.node.carriers[: MAX_CARRIERS + 1]}
-        names = await self.names(numbers)
-        return [
-            to_match(
-                name,
-                query_text,
-                v,
-                tuple(names[c.number] for c in v.other.node.carriers[1 : MAX_CARRIERS + 1]),
-            )
-            for v in sorted(found, key=rank)
-        ]
+        """Verified matches as callers see them, best first, at most ``limit``.
 
-    async def _exact(
-        self, query_text: ComparableText, state: TextState, siblings: tuple[Carrier, ...], name: str
-    ) -> Match:
-        names = await self.names(c.number for c in siblings[: MAX_CARRIERS + 1])
-        node = TextNode(state.node.text, state.node.digest, siblings)
-        other = msgspec.structs.replace(state, node=node, id=names[siblings[0].number])
-        text = await self.matcher.text_of(node)
-        if text is None:
-            rest = tuple(names[c.number] for c in siblings[1 : MAX_CARRIERS + 1])
-            words = query_text.half_words // 2
+        ``shown``: the texts have the places of words in the articles that they are shown under.
+        """
+        await self.follower.steady()
+        reader = self.follower.reader
+        named = []
+        numbers: dict[int, int] = {}
+        for v in found:
+            if reader.is_living(v.other.text):
+                numbers[v.other.text] = number = reader.smallest_id(v.other.text)
+                other = MatchedText(v.other.text, reader.id_of(number))
+                named.append(msgspec.structs.replace(v, other=other))
+        named.sort(key=rank)
+        best = named[:limit]
+        elsewhere = [
+            (v.other.text, numbers[v.other.text])
+            for v in best
+            if not shown and reader.reading_of(v.other.text)[0] != numbers[v.other.text]
+        ]
+        ready = await self.comparer.shown(elsewhere) if elsewhere else {}
+        await self.follower.steady()
+        out = []
+        for v in best:
+            rest = [n for n in self._carriers(v.other.text) if n != numbers[v.other.text]][:MAX_CARRIERS]
+            text = ready.get(v.other.text)
+            match = (
+                v if text is None else msgspec.structs.replace(v, text=with_places_of(v.text, text.tokens))
+            )
+            out.append(to_match(name, query, match, tuple(self.follower.reader.id_of(n) for n in rest)))
+        return out
+
+    async def _exact(self, query: ComparableText, text: int, siblings: Sequence[int], name: str) -> Match:
+        """The match with the articles that carry the same text."""
+        reader = self.follower.reader
+        other = MatchedText(TextNumber(text), reader.id_of(siblings[0]))
+        rest = tuple(reader.id_of(n) for n in siblings[1 : MAX_CARRIERS + 1])
+        article = reader.article(siblings[0])
+        packed = await self._archive.packed([article.record]) if article is not None else {}
+        if article is None or article.record not in packed:
             return Match(
                 article=name,
                 other=other.id,
@@ -379,30 +397,40 @@ class CollectionReader:
                 jaccard=1.0,
                 containment=1.0,
                 other_containment=1.0,
-                shared_words=words,
+                shared_words=query.half_words // 2,
                 quoted_words=0,
                 longest_unquoted_run=0,
                 passages=(),
                 other_carriers=rest,
                 probability=EXACT,
             )
-        found = verify_pair(query_text, other, text, self.parameters.rules)
-        return (await self.to_matches(query_text, name, [found]))[0]
+        theirs = self.comparer.plain(packed[article.record], query.digest)
+        found = verify_pair(query, other, theirs, self.parameters.rules)
+        return to_match(name, query, found, rest)
 
 
-def _edge_rank(edge: Edge) -> tuple[int, float, int, bytes]:
-    shared = edge.unquoted + edge.quoted
-    return best_first(edge.kind, (edge.a_containment, edge.b_containment), shared, edge.quoted, "")
+_CHANGES: Final = {"cluster_merged": "merged", "cluster_split": "split"}
 
 
-def _stands_alone(state: TextState | None, number: ArticleNumber) -> bool:
-    return state is not None and len(state.node.carriers) == 1 and state.node.carriers[0].number == number
-
-
-def _number(name: str, letter: str) -> int | None:
-    digits = name[1:]
-    return (
-        int(digits)
-        if name[:1] == letter and digits.isascii() and digits.isdigit() and len(digits) < 16
-        else None
+def article_of(article_id: str, kept: Kept, version: int | None, version_time: float | None) -> Article:
+    """An article as it was received, as far as it is kept."""
+    return Article(
+        id=article_id,
+        headline=kept.headline,
+        body=kept.body,
+        source=kept.source,
+        byline=kept.byline,
+        located=kept.located,
+        url=kept.url,
+        language=kept.language,
+        published=kept.published,
+        published_is_date=kept.published_is_date,
+        version=version,
+        version_time=version_time,
     )
+
+
+def _number(name: str, letter: str) -> int:
+    digits = name[1:]
+    known = name[:1] == letter and digits.isascii() and digits.isdigit() and len(digits) < 16
+    return int(digits) if known else 0

@@ -12,12 +12,11 @@ import numpy as np
 
 from dedup.core.decision import (
     EarlierArticle,
+    EarlierMatch,
     WordCounts,
     against_equal,
     count_words,
     decide,
-    earlier_matches,
-    first_of_each,
 )
 from dedup.core.identity import source_hash
 from dedup.core.prepare import prepare
@@ -30,14 +29,12 @@ from dedup.core.same_event import (
     span_of,
     word_pairs,
 )
-from dedup.core.verify import ComparableText, to_passages
+from dedup.core.verify import ComparableText, comparable, to_passages
 from dedup.core.verify_pair import VerifiedMatch, to_match, verify_pair
-from dedup.errors import DedupError, InvalidArgument
-from dedup.live.arrivals import of_record
-from dedup.live.matching import Query, ready_text
+from dedup.errors import InvalidArgument
+from dedup.live.comparing import MatchedText, Pairing, masked
 from dedup.model import (
     Article,
-    ArticleNumber,
     CollectionParameters,
     Comparison,
     Decision,
@@ -45,30 +42,26 @@ from dedup.model import (
     MatchKind,
     TextNumber,
 )
-from dedup.store.packing import posting_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from dedup.core.prepare import Prepared
-    from dedup.live.matching import QueryResult
-    from dedup.live.reading import CollectionReader
+    from dedup.live.reading import Reading
     from dedup.model import Match, Rules
-    from dedup.store.records import TextState
 
-#: Number of the article that is asked about: above all that are stored, and one more article of its outlet.
-_UNSTORED: Final = ArticleNumber(2**32 - 1)
-#: Number of its text.
-_UNSTORED_TEXT: Final = TextNumber(2**32 - 1)
 _DAY: Final = 86400.0
+_NO_POSTINGS: Final = np.empty(0, np.uint64)
 
 
 class Search:
     """Answers queries about one collection."""
 
-    def __init__(self, reader: CollectionReader, pool: Executor) -> None:
-        self._reader = reader
+    def __init__(self, reading: Reading, pool: Executor) -> None:
+        self._reading = reading
+        self._follower = reading.follower
+        self._comparer = reading.comparer
+        self._parameters = reading.parameters
         self._pool = pool
 
     async def find(self, article: Article, limit: int, *, same_story: bool = False) -> FindResult:
@@ -79,11 +72,11 @@ class Search:
         Raises:
             InvalidArgument: the collection was not made for ``same_story``.
         """
-        if same_story and not self._reader.parameters.same_story:
+        if same_story and not self._parameters.same_story:
             message = "same_story needs a collection that was made with same_story"
             raise InvalidArgument(message, field="same_story")
         loop = asyncio.get_running_loop()
-        ready = await loop.run_in_executor(self._pool, prepare, article, self._reader.parameters)
+        ready = await loop.run_in_executor(self._pool, prepare, article, self._parameters)
         if ready.sketch is None:
             return FindResult(
                 comparable=False,
@@ -102,127 +95,144 @@ class Search:
         return replace(found, matches=matches, total_matches=total, matches_truncated=total > len(matches))
 
     async def _find(self, ready: Prepared, limit: int) -> FindResult:
-        article, sketch = ready.article, ready.sketch
-        if sketch is None:
-            message = "an article that is not comparable has no postings"
-            raise ValueError(message)
-        text = await self._reader.index.text_of_digest(ready.digest)
-        if text:
+        await self._follower.steady()
+        text = self._follower.reader.text_of_digest(ready.digest)
+        if text and self._follower.reader.is_living(text):
             return await self._find_equal(ready, text, limit)
-        _, lists = await self._reader.index.lookup(
-            _UNSTORED_TEXT, ready.digest, posting_bytes(sketch.postings)
-        )
-        query = Query(
-            text=_UNSTORED_TEXT,
-            source=source_hash(article),
-            published=article.published if article.published is not None else time.time(),
-            tokens=ready.tokens,
+        return await self._find_like(ready, limit)
+
+    async def _find_like(self, ready: Prepared, limit: int) -> FindResult:
+        """The matches of an article whose text is not stored."""
+        article, source = ready.article, source_hash(ready.article)
+        met, mask = self._follower.collection.look_up_unstored(
             digest=ready.digest,
-            sketch=sketch,
-            lists=lists,
+            source=source,
+            published=article.published if article.published is not None else time.time(),
+            postings=ready.sketch.postings if ready.sketch is not None else _NO_POSTINGS,
         )
-        matched = (await self._reader.matcher.match([query]))[0]
-        return await self._answer(ready, matched, limit)
+        plan = self._comparer.plan(met.tolist())
+        texts = dict(await self._comparer.make(plan))
+        query = masked(ready.tokens, ready.digest, mask, ready.sketch, self._parameters)
+        query = msgspec.structs.replace(query, tokens=ready.tokens)
+        texts[0] = query
+        pairing = Pairing(text=0, others=[t for t in met.tolist() if t in texts])
+        await self._comparer.compare([pairing], texts)
+        await self._follower.steady()
+        reader = self._follower.reader
+        earlier_matches = []
+        found = []
+        for match in pairing.found.values():
+            other = match.other.text
+            if not reader.is_living(other):
+                continue
+            carriers = reader.first_carriers(other, before=0, source=source)
+            cluster = TextNumber(reader.cluster_of([other])[0])
+            earlier_matches.append(EarlierMatch(match=match, cluster=cluster, carriers=carriers))
+            alone = reader.carrier_count(other) == 1 and reader.id_of(reader.smallest_id(other)) == article.id
+            if not alone:
+                found.append(match)
+        earlier, counts = count_words(query, source, earlier_matches)
+        decision, copied = decide(source, earlier, counts)
+        named = _named(decision, reader.id_of(copied) if copied else "")
+        matches = await self._reading.to_matches(query, article.id, found, limit)
+        return FindResult(
+            comparable=True,
+            matches=tuple(matches),
+            total_matches=len(found),
+            matches_truncated=len(found) > limit,
+            credits=ready.credits,
+            decision=named,
+            candidates=len(pairing.others),
+        )
 
-    async def _same_event(self, ready: Prepared) -> list[Match]:
-        """Articles of the same event that share nothing that counts as a match, most similar first."""
-        article, days = ready.article, self._reader.parameters.story_span_days
-        published = article.published if article.published is not None else time.time()
-        span = span_of(published, days)
-        postings = fields(ready.pairs, span - 1, span, span + 1)
-        texts = await self._reader.index.same_event_candidates(postings, MIN_SHARED, MAX_CANDIDATES)
-        states = await self._reader.index.texts(texts, carriers=True)
-        near = [
-            state
-            for state in states.values()
-            if not state.dead
-            and state.id != article.id
-            and abs(state.node.carriers[0].published - published) <= max(1, days) * _DAY
-        ]
-        others = await self._reader.matcher.texts(near)
-        loop = asyncio.get_running_loop()
-        same_event, similarities = await loop.run_in_executor(
-            self._pool, _verify_same_event, ready, near, others, self._reader.parameters
-        )
-        query_text = _query_text(ready, self._reader.parameters)
-        matches = await self._reader.to_matches(query_text, article.id, same_event)
-        alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
-        return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
-
-    async def _find_equal(self, ready: Prepared, text: TextNumber, limit: int) -> FindResult:
-        state = (await self._reader.index.texts([text], carriers=True)).get(text)
-        boilerplate = state.boilerplate if state is not None else b""
-        query_text = ready_text(
-            ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters
-        )
-        number = (
-            (await self._reader.index.numbers([ready.article.id]))[0]
-            if ready.article.id
-            else ArticleNumber(0)
-        )
-        matches, total = await self._reader.matches(query_text, text, (number, ready.article.id), limit)
+    async def _find_equal(self, ready: Prepared, text: int, limit: int) -> FindResult:
+        """The matches of an article whose text is stored."""
+        source = source_hash(ready.article)
+        query = await self._query(ready, text)
+        await self._follower.steady()
+        reader = self._follower.reader
+        number = reader.number_of(ready.article.id) if ready.article.id else 0
         earlier: list[EarlierArticle] = []
         counts = WordCounts(new=ready.words)
-        if state is not None:
-            carriers = first_of_each(state.node.carriers, _UNSTORED, source_hash(ready.article))
-            earlier, counts = against_equal(query_text, carriers)
-        decision, copied = decide(source_hash(ready.article), earlier, counts)
-        names = await self._reader.names([copied])
+        if reader.is_living(text):
+            carriers = reader.first_carriers(text, before=0, source=source)
+            earlier, counts = against_equal(query, carriers)
+        decision, copied = decide(source, earlier, counts)
+        named = _named(decision, reader.id_of(copied) if copied else "")
+        matches, total = await self._reading.matches(query, text, (number, ready.article.id), limit)
         return FindResult(
             comparable=True,
             matches=tuple(matches),
             total_matches=total,
             matches_truncated=total > len(matches),
             credits=ready.credits,
-            decision=_named(decision, names.get(copied, "")),
+            decision=named,
         )
 
-    async def _answer(self, ready: Prepared, matched: QueryResult, limit: int) -> FindResult:
-        states = await self._reader.index.texts([v.other.node.text for v in matched.found], carriers=True)
-        source = source_hash(ready.article)
-        earlier, counts = count_words(
-            matched.text, source, earlier_matches(matched.found, states, _UNSTORED, source)
+    async def _query(self, ready: Prepared, text: int) -> ComparableText:
+        """An article's own words, with what is boilerplate in its text, which is stored."""
+        await self._follower.steady()
+        mask = self._follower.collection.mask(text) if text else _NO_POSTINGS
+        query = masked(ready.tokens, ready.digest, mask, ready.sketch, self._parameters)
+        return msgspec.structs.replace(query, tokens=ready.tokens)
+
+    # -- the same event --------------------------------------------------------------------------------------
+
+    async def _same_event(self, ready: Prepared) -> list[Match]:
+        """Articles of the same event that share nothing that counts as a match, most similar first."""
+        article, days = ready.article, self._parameters.story_span_days
+        published = article.published if article.published is not None else time.time()
+        span = span_of(published, days)
+        postings = fields(ready.pairs, span - 1, span, span + 1)
+        await self._follower.steady()
+        reader = self._follower.reader
+        near = {}
+        for text in self._follower.collection.same_event_candidates(postings, MIN_SHARED, MAX_CANDIDATES):
+            number = reader.smallest_id(text)
+            name, first = reader.id_of(number), reader.article(number)
+            if first is None or name == article.id:
+                continue
+            if abs(first.published - published) <= max(1, days) * _DAY:
+                near[text] = name
+        texts = await self._comparer.ready(near)
+        loop = asyncio.get_running_loop()
+        same_event, similarities = await loop.run_in_executor(
+            self._pool, _verify_same_event, ready, near, texts, self._parameters
         )
-        decision, copied = decide(source, earlier, counts)
-        names = await self._reader.names([copied])
-        matches = await self._reader.to_matches(
-            matched.text,
-            ready.article.id,
-            [
-                msgspec.structs.replace(v, other=state)
-                for v in matched.found
-                if not _is_alone(state := states.get(v.other.node.text, v.other), ready.article.id)
-            ],
-        )
-        return FindResult(
-            comparable=True,
-            matches=tuple(matches[:limit]),
-            total_matches=len(matches),
-            matches_truncated=len(matches) > limit,
-            credits=ready.credits,
-            decision=_named(decision, names.get(copied, "")),
-            candidates=matched.candidates,
-        )
+        query = _query_text(ready, self._parameters)
+        matches = await self._reading.to_matches(query, article.id, same_event, len(same_event))
+        alike = [msgspec.structs.replace(match, similarity=similarities[match.other]) for match in matches]
+        return sorted(alike, key=lambda match: (-match.similarity, match.other.encode()))
+
+    # -- two articles ------------------------------------------------------------------------------------------
 
     async def compare(self, a: Article | str, b: Article | str) -> Comparison:
         """Two articles, stored ones by id, with the boilerplate that is known of stored ones left out.
 
         One that is not comparable matches nothing, here as elsewhere; the passages are told all the same.
         """
-        return _comparison(await self._load(a), await self._load(b), self._reader.parameters.rules)
+        return _comparison(await self._load(a), await self._load(b), self._parameters.rules)
 
     async def _load(self, article: Article | str) -> _Side:
         if isinstance(article, Article):
-            return _side(article, self._reader.parameters)
-        record = await self._reader.record(article)
-        if record.article is None:
-            message = f"article {article!r} was removed meanwhile"
-            raise DedupError(message)
-        state = (await self._reader.index.texts([record.text])).get(record.text) if record.text else None
-        ready = of_record(record, record.article, self._reader.parameters)
-        boilerplate = state.boilerplate if state is not None else b""
-        text = ready_text(ready.tokens, ready.digest, boilerplate, ready.sketch, self._reader.parameters)
-        return _Side(article=record.article, text=text, comparable=ready.comparable)
+            return _side(article, self._parameters)
+        number = await self._reading.number(article)
+        stored = await self._reading.articles([number])
+        kept = (await self._reading.kept([number])).get(number)
+        if not stored or kept is None:
+            raise self._reading.no_article(article)
+        own = stored[0].article
+        await self._follower.steady()
+        text = self._follower.reader.text_of_article(number)
+        mask = self._follower.collection.mask(text) if text else _NO_POSTINGS
+        if kept.reduced is not None:
+            tokens, digest = kept.reduced, bytes.fromhex(stored[0].text_digest)
+            return _Side(
+                article=own, text=masked(tokens, digest, mask, None, self._parameters), comparable=text > 0
+            )
+        ready = prepare(own, self._parameters)
+        query = masked(ready.tokens, ready.digest, mask, ready.sketch, self._parameters)
+        return _Side(article=own, text=query, comparable=text > 0)
 
     @staticmethod
     def compare_articles(a: Article, b: Article, parameters: CollectionParameters) -> Comparison:
@@ -238,38 +248,33 @@ class _Side(msgspec.Struct, frozen=True, gc=False):
     comparable: bool
 
 
-def _is_alone(state: TextState, article_id: str) -> bool:
-    """Whether a text is that of one stored article only, the one asked about."""
-    return state.id == article_id and len(state.node.carriers) == 1
-
-
 def _query_text(ready: Prepared, parameters: CollectionParameters) -> ComparableText:
-    return ready_text(ready.tokens, ready.digest, b"", ready.sketch, parameters)
+    return comparable(ready.tokens, ready.digest, parameters.shingle_size, None)
 
 
 def _verify_same_event(
     ready: Prepared,
-    states: Sequence[TextState],
-    texts: dict[TextNumber, ComparableText],
+    near: dict[int, str],
+    texts: dict[int, ComparableText],
     parameters: CollectionParameters,
-) -> tuple[list[VerifiedMatch[TextState]], dict[str, float]]:
+) -> tuple[list[VerifiedMatch[MatchedText]], dict[str, float]]:
     """Texts that tell of the same event as an article, and how similar they are, by id; called in a worker thread."""
     query_text = _query_text(ready, parameters)
     found, similarities = [], {}
-    for state in states:
-        text = texts.get(state.node.text)
+    for number, name in near.items():
+        text = texts.get(number)
         if text is None:
             continue
-        verified = verify_pair(query_text, state, text, parameters.rules)
+        verified = verify_pair(query_text, MatchedText(TextNumber(number), name), text, parameters.rules)
         alike = _alike(query_text, verified)
         if verified.evidence.kind is None and alike >= MIN_COSINE:
             evidence = msgspec.structs.replace(verified.evidence, kind=MatchKind.SAME_STORY)
             found.append(msgspec.structs.replace(verified, evidence=evidence))
-            similarities[state.id] = alike
+            similarities[name] = alike
     return found, similarities
 
 
-def _alike(query_text: ComparableText, found: VerifiedMatch[TextState]) -> float:
+def _alike(query_text: ComparableText, found: VerifiedMatch[MatchedText]) -> float:
     """The similarity of two texts beside the passages that they share: those are stock phrases and boilerplate."""
     sets = []
     for text, column in ((query_text, 0 if found.first else 1), (found.text, 1 if found.first else 0)):

@@ -149,7 +149,7 @@ async def running_server(
             store = EmbeddedValkey(settings.data_dir, fsync=settings.fsync)
             url = await _start(store)
             stack.push_async_callback(asyncio.to_thread, store.stop)
-            settings = settings.model_copy(update={"store": url})
+            settings = settings.model_copy(update={"store": url, "only_server": True})
         pipeline = await _open(open_pipeline, settings)
         stack.push_async_callback(pipeline.close)
         server.service.start(pipeline)

@@ -7,8 +7,7 @@ clock, no chance and no order of a hash table, so whoever has folded the same en
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from itertools import pairwise
+from collections.abc import Generator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,18 +16,24 @@ from numpy.typing import NDArray
 
 from dedup.core.clustering import DEFAULT_SETTLING
 from dedup.model import CollectionParameters
+from dedup.state.duties import Duties
 from dedup.state.entries import InvalidEntry, Kind
 from dedup.state.entry_reading import Arrived, Reader, Removed, Verified
-from dedup.state.kernels import arriving, base, components, looking_up, verifying, working
-from dedup.state.tables import State
+from dedup.state.kernels import (
+    arriving,
+    base,
+    components,
+    verifying,
+    working,
+)
+from dedup.state.look_ups import LookUps
+from dedup.state.word_pairs import rows_of_arrivals
 
 #: Work that an entry takes on of what those before it left, in texts, edges or list members looked at.
 WORK_OF_AN_ENTRY: Final = 2000
 #: Work of one slice.
 _SLICE: Final = 4000
 _SPARE: Final = 64
-#: Servers are numbered below this.
-_SERVERS: Final = 1 << 16
 
 
 class Rules(NamedTuple):
@@ -57,11 +62,11 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     met: NDArray[np.int64] | None
 
 
-class Collection:
+class Collection(LookUps, Duties):
     """The state of a collection after the entries folded so far."""
 
     def __init__(self, parameters: CollectionParameters) -> None:
-        self.parameters = parameters
+        super().__init__(parameters)
         s = DEFAULT_SETTLING
         self.rules = Rules(
             same_source_share=s.same_source_share,
@@ -71,85 +76,6 @@ class Collection:
             covered=s.covered,
             story_span=parameters.story_span_days * 86400.0,
         )
-        self._state = State(landmarks=parameters.landmarks, window_days=parameters.match_window_days)
-        self._successors: dict[int, int] = {}
-        self._due_head = 0
-        self._met = np.empty(0, np.int64)
-
-    # -- what stands -----------------------------------------------------------------------------------
-
-    @property
-    def position(self) -> int:
-        """Where the last entry folded stands, 0 before the first."""
-        return self._state.number(base.POSITION)
-
-    @property
-    def articles(self) -> int:
-        """Articles that stand."""
-        return self._state.number(base.STANDING)
-
-    @property
-    def texts(self) -> int:
-        """Texts that some article carries."""
-        return self._state.number(base.LIVING)
-
-    @property
-    def edges(self) -> int:
-        """Pairs of texts with a match."""
-        return self._state.number(base.EDGE_COUNT)
-
-    @property
-    def due(self) -> int:
-        """Texts that wait to be verified."""
-        return self._state.number(base.DUE_COUNT)
-
-    @property
-    def undecided(self) -> int:
-        """Articles that wait for their decision."""
-        return self._state.number(base.UNDECIDED)
-
-    @property
-    def waiting(self) -> int:
-        """Items of work that entries have left to later ones."""
-        work = self._state.number(base.WORK_TAIL) - self._state.number(base.WORK_HEAD)
-        burials = self._state.number(base.BURIAL_TAIL) - self._state.number(base.BURIAL_HEAD)
-        return work + burials + self._state.number(base.LATE_COUNT)
-
-    @property
-    def highest_text(self) -> int:
-        """The number of the last text that came."""
-        return self._state.number(base.TEXTS)
-
-    @property
-    def highest_article(self) -> int:
-        """The number of the last article that came."""
-        return self._state.number(base.ARTICLES)
-
-    @property
-    def tables(self) -> base.Tables:
-        """The arrays, for kernels; valid until the next entry."""
-        return self._state.tables
-
-    def number(self, place: int) -> int:
-        """A counter."""
-        return self._state.number(place)
-
-    def content_sums(self) -> tuple[int, int]:
-        """The content digest but for clusters and stories, see :mod:`dedup.state.reading`."""
-        return int(self._state.sums[base.CONTENT]), int(self._state.sums[base.CONTENT_2])
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is due, undecided or waiting."""
-        return not (self.due or self.undecided or self.waiting)
-
-    def nbytes(self) -> dict[str, int]:
-        """Bytes in use, by array."""
-        return self._state.nbytes()
-
-    def log_digest(self) -> str:
-        """16 hexadecimal digits of everything: equal wherever the same entries have been folded."""
-        return f"{int(self._state.sums[base.LOG]):016x}"
 
     # -- folding ---------------------------------------------------------------------------------------
 
@@ -171,7 +97,7 @@ class Collection:
         Args:
             position: where the entry stands in the log, after all that were folded.
             raw: its bytes.
-            owner: number of the server that wrote it; work that the entry causes is that server's.
+            owner: incarnation of the server that wrote it; work that the entry causes is that server's.
             collect: whether what its new texts met is wanted.
 
         Returns:
@@ -184,11 +110,12 @@ class Collection:
         read = Reader(raw, position)
         if position <= self.position:
             raise read.error(f"does not come after {self.position}, which was folded last")
-        if not 0 <= owner < _SERVERS:
-            raise read.error(f"is of server {owner}, over the limit of {_SERVERS - 1}")
+        self._check_incarnation(owner, read)
         out: list[Arrival] = []
         if read.kind is Kind.ARRIVE:
             arrived = read.arrived()
+            if self._pairs is None and len(arrived.pairs):
+                raise read.error("has word pairs, which its collection was not made for")
             self._begin(position, owner)
             out = yield from self._arrive(arrived, collect)
         elif read.kind is Kind.VERIFIED:
@@ -208,13 +135,9 @@ class Collection:
             self._queue_horizon(until)
         elif read.kind is Kind.RETIRED:
             retired = read.number()
-            if retired >= _SERVERS:
-                raise read.error(f"retires server {retired}, over the limit of {_SERVERS - 1}")
+            self._check_incarnation(retired, read)
             self._begin(position, owner)
-            self._successors[retired] = owner
-            base.log_add(
-                state.sums, 1, base.L_RETIRED, np.uint64(retired), np.uint64(owner), np.uint64(position)
-            )
+            self._retire(retired, owner, position)
         else:
             read.end()
             self._begin(position, owner)
@@ -224,10 +147,10 @@ class Collection:
 
     def _begin(self, position: int, owner: int) -> None:
         self._state.meta[base.POSITION] = position
-        self._state.meta[base.OWNER] = owner
+        self._state.meta[base.OWNER] = self._number_of(owner)
 
     def _arrive(self, e: Arrived, collect: bool) -> Generator[None, None, list[Arrival]]:
-        state, count = self._state, len(e.status)
+        state, count, rows = self._state, len(e.status), self._state.number(base.ROWS)
         self._state.reserve_arrivals(e)
         out = np.zeros((count, 5), np.int64)
         met_at = np.zeros(count + 1, np.int64)
@@ -243,6 +166,9 @@ class Collection:
                 at = -1 - at
             i = at
             yield
+        if self._pairs is not None:
+            yield from self._pairs.add(state, e, rows_of_arrivals(out, rows))
+        self._note_undecided(out[:, 1])
         found = []
         ends = met_at.tolist()
         for j, (outcome, article, text, fresh, previous) in enumerate(out.tolist()):
@@ -298,7 +224,10 @@ class Collection:
             i = verifying.verify(state.tables, e, i, _SLICE)
             yield
         if len(e.decisions):
-            verifying.decide(state.tables, np.ascontiguousarray(e.decisions["article"]), e.decisions)
+            articles = np.ascontiguousarray(e.decisions["article"])
+            verifying.decide(state.tables, articles, e.decisions)
+            for article in articles.tolist():
+                self._undecided.pop(article, None)
 
     def _remove(self, e: Removed) -> Generator[None]:
         """Kills and deletions; one that is older than the version that stands is passed over."""
@@ -337,7 +266,11 @@ class Collection:
             if left > 0:
                 break
             budget -= WORK_OF_AN_ENTRY
+        if self._pairs is not None:
+            yield from self._pairs.remove(state)
         self._state.tidy_queues()
+        if self._pairs is not None:
+            self._pairs.tidied(state)
         # while edges are still being cut, a large component would be told again and again
         forced = forced and state.number(base.WORK_HEAD) == state.number(base.WORK_TAIL)
         woken = components.wake_late(state.tables, forced)
@@ -345,75 +278,6 @@ class Collection:
             state.reserve({"events": state.number(base.EVENTS) + 6 * self.highest_text + _SPARE})
             components.tell_changes(state.tables, woken or forced, _SLICE, self.rules)
             yield
-
-    # -- looking up ------------------------------------------------------------------------------------
-
-    def look_up(
-        self, texts: Sequence[int], *, below: Sequence[bool] | None = None
-    ) -> list[NDArray[np.int64]]:
-        """The texts that each may be compared with now, ascending; with ``below`` only those that came before it."""
-        wanted = np.array(texts, np.int64)
-        only_below = np.zeros(len(wanted), np.bool_) if below is None else np.array(below, np.bool_)
-        met_at = np.zeros(len(wanted) + 1, np.int64)
-        i = 0
-        while i < len(wanted):
-            i = looking_up.look_up_each(self._state.tables, wanted, i, only_below, self._met, met_at)
-            if i < len(wanted):
-                self._met = np.concatenate(
-                    [self._met, np.empty(len(self._met) + self.highest_text, np.int64)]
-                )
-        ends = met_at.tolist()
-        return [self._met[a:b].copy() for a, b in pairwise(ends)]
-
-    def look_up_late(self, article: int, text: int) -> NDArray[np.int64]:
-        """The texts that an article's text might be compared with when it came, whatever has happened since."""
-        met = np.empty(self.highest_text, np.int64)
-        came = int(self._state.tables.articles[article]["asked"])
-        count = looking_up.look_up_late(self._state.tables, text, came, met)
-        return met[:count].copy()
-
-    def masks(self, texts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """How many postings of each text are boilerplate, and a number that names which (0: none)."""
-        wanted = np.array(texts, np.int64)
-        counts, names = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
-        looking_up.masks_of(self._state.tables, wanted, counts, names)
-        return counts, names
-
-    def mask(self, text: int) -> NDArray[np.uint64]:
-        """The postings of a text that are boilerplate for it, ascending."""
-        count = looking_up.mask_of(self._state.tables, text, np.empty(0, np.uint64))
-        found = np.empty(count, np.uint64)
-        looking_up.mask_of(self._state.tables, text, found)
-        found.sort()
-        return found
-
-    def take_due(self, limit: int) -> tuple[list[int], list[bool]]:
-        """The next texts that are due, and whether for all partners; each is given once until it gets due again."""
-        state = self._state
-        found: list[int] = []
-        whole: list[bool] = []
-        while self._due_head < state.number(base.DUE_TAIL) and len(found) < limit:
-            text = int(state.tables.due[self._due_head])
-            self._due_head += 1
-            row = state.tables.texts[text]
-            row["flags"] &= ~np.uint16(base.QUEUED)
-            if row["due"]:
-                found.append(text)
-                whole.append(bool(row["flags"] & base.WHOLE))
-        last = state.number(base.DUE_TAIL)
-        if self._due_head == last or (self._due_head > 1 << 12 and 2 * self._due_head > last):
-            state.tables.due[: last - self._due_head] = state.tables.due[self._due_head : last].copy()
-            state.meta[base.DUE_TAIL], self._due_head = last - self._due_head, 0
-        return found, whole
-
-    def owner_of(self, text: int) -> int:
-        """The server that a text's verification belongs to."""
-        owner = int(self._state.tables.texts[text]["owner"])
-        seen = set()
-        while owner in self._successors and owner not in seen:
-            seen.add(owner)
-            owner = self._successors[owner]
-        return owner
 
 
 __all__ = ["Arrival", "Collection", "InvalidEntry"]

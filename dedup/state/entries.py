@@ -35,7 +35,6 @@ HEADER: Final = struct.Struct("<BBBBI")
 _NUMBER: Final = struct.Struct("<Q")
 POSTING_BYTES: Final = 6
 _NO_BYTES: Final = np.empty(0, np.uint8)
-_NO_POSTINGS: Final = np.empty(0, np.uint64)
 #: What an entry may hold: ids have 512 bytes at most.
 MAX_ID_BYTES: Final = 512
 
@@ -69,12 +68,14 @@ ARRIVED: Final = np.dtype(
         ("record", "<u8"),
         ("reading", "<u8"),
         ("words", "<u4"),
-        ("flags", "<u4"),  # as in a row; the highest bit: canceled
+        ("flags", "<u4"),  # as in a row; word pairs in bits 16 to 23; then HEALS_FLAG, CANCELED_FLAG
         ("postings", "<u4"),
         ("name", "<u4"),  # bytes of the id
     ]
 )
 CANCELED_FLAG: Final = 1 << 31
+HEALS_FLAG: Final = 1 << 30
+PAIRS_SHIFT: Final = 16
 LOOKED_UP: Final = np.dtype([("position", "<u8"), ("text", "<u4"), ("flags", "<u4"), ("partners", "<u8")])
 MEASURES: Final = np.dtype(
     [
@@ -99,13 +100,19 @@ DECISION: Final = np.dtype(
 REMOVED: Final = np.dtype([("version", "<u8"), ("version_time", "<f8"), ("name", "<u8")])
 
 
+NO_POSTINGS: Final[NDArray[np.uint64]] = np.empty(0, np.uint64)
+
+
 class Arrival(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One article of an *arrive* entry.
 
     ``digest`` is that of the body, 16 bytes; ``postings`` uint64 of 42 bits, ascending, empty where the article is not
     comparable; times are Unix seconds, ``published`` that of arrival where the publisher gave none (then ``dated`` is
     False); ``agency`` is that which the outlet is, from 1, or 0; ``credits`` are packed by the caller; ``record`` names
-    its record; ``reading`` hashes what of the body is quoted: of equal bodies that with the least is compared.
+    its record; ``reading`` hashes what of the body is quoted: of equal bodies that with the least is compared;
+    ``pairs`` are postings of word pairs, uint64 of 42 bits, ascending, in a collection that has them
+    (:func:`dedup.core.same_event.postings`). ``heals``: if this repeats the version that stands, ``record`` takes the
+    place of that version's, which the sender has found lost.
     """
 
     id: str
@@ -124,6 +131,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     version_time: float | None = None
     canceled: bool = False
     agency: int = 0
+    heals: bool = False
+    pairs: NDArray[np.uint64] = msgspec.field(default_factory=lambda: NO_POSTINGS)
 
 
 class Pair(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -179,13 +188,14 @@ def _header(kind: Kind, items: int) -> bytes:
 class PackedArrivals(msgspec.Struct, gc=False, kw_only=True):
     """Articles of an *arrive* entry as they stand in it.
 
-    ``rows`` of :data:`ARRIVED`, shape (articles,); ``names`` their ids, ``postings`` uint8 of six bytes each, both one
-    behind the other.
+    ``rows`` of :data:`ARRIVED`, shape (articles,); ``names`` their ids, ``postings`` and ``pairs`` uint8 of six bytes
+    each, all one behind the other.
     """
 
     rows: NDArray[np.void]
     names: bytes
     postings: NDArray[np.uint8]
+    pairs: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -202,14 +212,27 @@ class PackedArrivals(msgspec.Struct, gc=False, kw_only=True):
         """The first articles, and the rest."""
         names = int(self.rows["name"][:count].sum())
         postings = POSTING_BYTES * int(self.rows["postings"][:count].sum())
+        pairs = POSTING_BYTES * int(_pair_counts(self.rows[:count]).sum())
         return (
             PackedArrivals(
-                rows=self.rows[:count], names=self.names[:names], postings=self.postings[:postings]
+                rows=self.rows[:count],
+                names=self.names[:names],
+                postings=self.postings[:postings],
+                pairs=self.pairs[:pairs],
             ),
             PackedArrivals(
-                rows=self.rows[count:], names=self.names[names:], postings=self.postings[postings:]
+                rows=self.rows[count:],
+                names=self.names[names:],
+                postings=self.postings[postings:],
+                pairs=self.pairs[pairs:],
             ),
         )
+
+
+def _pair_counts(rows: NDArray[np.void]) -> NDArray[np.uint32]:
+    """How many word pairs each article of an *arrive* entry has."""
+    counts: NDArray[np.uint32] = (rows["flags"] >> PAIRS_SHIFT & 0xFF).astype(np.uint32)
+    return counts
 
 
 def join_arrivals(parts: Sequence[PackedArrivals]) -> PackedArrivals:
@@ -218,6 +241,7 @@ def join_arrivals(parts: Sequence[PackedArrivals]) -> PackedArrivals:
         rows=np.concatenate([np.empty(0, ARRIVED), *(part.rows for part in parts)]),
         names=b"".join([part.names for part in parts]),
         postings=np.concatenate([_NO_BYTES, *(part.postings for part in parts)]),
+        pairs=np.concatenate([_NO_BYTES, *(part.pairs for part in parts)]),
     )
 
 
@@ -239,21 +263,41 @@ def pack_arrivals(articles: Sequence[Arrival]) -> PackedArrivals:
             a.record,
             a.reading,
             a.words,
-            int(a.dated) | a.agency << 8 | (CANCELED_FLAG if a.canceled else 0),
+            int(a.dated)
+            | a.agency << 8
+            | len(a.pairs) << PAIRS_SHIFT
+            | a.heals * HEALS_FLAG
+            | a.canceled * CANCELED_FLAG,
             len(a.postings),
             len(name),
         )
         for a, name in zip(articles, names, strict=True)
     ]
-    flat = np.concatenate([_NO_POSTINGS, *(a.postings for a in articles)])
-    packed = flat.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :POSTING_BYTES]
-    return PackedArrivals(rows=rows, names=b"".join(names), postings=packed.reshape(-1))
+    return PackedArrivals(
+        rows=rows,
+        names=b"".join(names),
+        postings=_packed([a.postings for a in articles]),
+        pairs=_packed([a.pairs for a in articles]),
+    )
+
+
+def _packed(postings: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint8]:
+    flat = np.concatenate([NO_POSTINGS, *postings])
+    return flat.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :POSTING_BYTES].reshape(-1)
 
 
 def arrive_packed(articles: PackedArrivals) -> bytes:
     """The bytes of an *arrive* entry."""
     header = _header(Kind.ARRIVE, len(articles))
-    return b"".join([header, articles.rows.tobytes(), articles.names, articles.postings.tobytes()])
+    return b"".join(
+        [
+            header,
+            articles.rows.tobytes(),
+            articles.names,
+            articles.postings.tobytes(),
+            articles.pairs.tobytes(),
+        ]
+    )
 
 
 def arrive(articles: Sequence[Arrival]) -> bytes:

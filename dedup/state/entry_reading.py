@@ -10,6 +10,7 @@ import xxhash
 from numpy.typing import DTypeLike, NDArray
 
 from dedup.core.article_rules import FIRST_SECOND, LAST_SECOND
+from dedup.core.same_event import PAIRS
 from dedup.state.entries import (
     ARRIVED,
     CANCELED_FLAG,
@@ -17,18 +18,23 @@ from dedup.state.entries import (
     FOLD_VERSION,
     FORMAT,
     HEADER,
+    HEALS_FLAG,
     LOOKED_UP,
     MAX_ID_BYTES,
     MEASURES,
+    PAIRS_SHIFT,
     POSTING_BYTES,
     REMOVED,
     InvalidEntry,
     Kind,
 )
 from dedup.state.kernels import unpacking
+from dedup.state.kernels.arriving import CANCELS, HEALS
 from dedup.state.kernels.base import DATED
 from dedup.state.kernels.verifying import ALL_PARTNERS, COMPLETE
 
+_AGENCY: Final = 0xFF00
+_PAIRS: Final = 0xFF << PAIRS_SHIFT
 #: What was found of a pair, as the fold takes it; ``kind`` 0 where nothing was.
 VALUES: Final = np.dtype(
     [
@@ -65,6 +71,8 @@ class Arrived(NamedTuple):
     names_at: NDArray[np.int64]
     postings: NDArray[np.uint64]
     postings_at: NDArray[np.int64]
+    pairs: NDArray[np.uint64]
+    pairs_at: NDArray[np.int64]
 
 
 class Verified(NamedTuple):
@@ -133,34 +141,47 @@ class Reader:
         """Read an *arrive* entry."""
         items = self.take(ARRIVED, self.items)
         names_at, names, hashes = self._names(items["name"])
-        postings_at = _ends(items["postings"])
-        packed = self.take("u1", int(postings_at[-1]) * POSTING_BYTES)
+        flags = items["flags"]
+        count = flags >> PAIRS_SHIFT & 0xFF
+        postings, postings_at = self._ascending(items["postings"], "postings")
+        pairs, pairs_at = self._ascending(count, "word pairs")
         self.end()
-        postings = np.empty(int(postings_at[-1]), np.uint64)
-        wrong = unpacking.unpack(packed, postings_at, postings)
-        if wrong == unpacking.TOO_WIDE:
-            raise self.error("has a posting of more than 42 bits")
-        if wrong == unpacking.NOT_ASCENDING:
-            raise self.error("has postings that do not ascend")
+        if (count > PAIRS).any():
+            raise self.error(f"has more than {PAIRS} word pairs of an article")
+        if (count[items["postings"] == 0] > 0).any():
+            raise self.error("has word pairs of an article that is not comparable")
         given = ~np.isnan(items["version_time"])
         for times in (items["published"], items["arrival"], items["version_time"][given]):
             if not ((times >= FIRST_SECOND) & (times <= LAST_SECOND)).all():
                 raise self.error("has a time outside the years 1 to 9999")
-        flags = items["flags"]
-        if (flags & ~np.uint32(DATED | 0xFF00 | CANCELED_FLAG)).any():
+        if (flags & ~np.uint32(DATED | _AGENCY | _PAIRS | HEALS_FLAG | CANCELED_FLAG)).any():
             raise self.error("has an article with flags that this release does not know")
-        status = ((flags >> 31) & 1).astype(np.uint8)
+        status = np.where(flags & CANCELED_FLAG, CANCELS, np.where(flags & HEALS_FLAG, HEALS, 0)).astype("u1")
         columns = [np.ascontiguousarray(items[name]) for name in Arrived._fields[1:13]]
         return Arrived(  # type: ignore[call-arg]  # a column a field
             status,
             *columns,
-            (flags & (CANCELED_FLAG - 1)).astype(np.uint32),
+            (flags & (DATED | _AGENCY)).astype(np.uint32),
             hashes,
             names,
             names_at,
             postings,
             postings_at,
+            pairs,
+            pairs_at,
         )
+
+    def _ascending(self, sizes: NDArray[Any], what: str) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Postings of many articles and where those of each end: 42 bits, ascending in each article."""
+        ends = _ends(sizes)
+        packed = self.take("u1", int(ends[-1]) * POSTING_BYTES)
+        found = np.empty(int(ends[-1]), np.uint64)
+        wrong = unpacking.unpack(packed, ends, found)
+        if wrong == unpacking.TOO_WIDE:
+            raise self.error(f"has {what} of more than 42 bits")
+        if wrong == unpacking.NOT_ASCENDING:
+            raise self.error(f"has {what} that do not ascend")
+        return found, ends
 
     def verified(self) -> Verified:
         """Read a *verified* entry."""

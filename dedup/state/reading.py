@@ -7,51 +7,29 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
+from dedup.core.cluster_summary import ClusterRecord, StoryRecord, describe_one
 from dedup.core.clustering import Carrier, Edge, TextNode
 from dedup.core.provenance import AGENCIES
 from dedup.model import ArticleNumber, Decision, DecisionKind, MatchKind, TextNumber
-from dedup.state.collection import Collection
-from dedup.state.kernels import base, components, looking_up, summing
-
-
-class Division(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Clusters and stories of all living texts, every array of shape (texts,), ascending by text.
-
-    ``cluster`` and ``story`` are the numbers they are named after, ``story`` 0 where there is none; ``representative``
-    is the number of the article that stands for the text's cluster; ``links`` (links, 2) are clusters that share copied
-    text without being one.
-    """
-
-    texts: NDArray[np.int64]
-    cluster: NDArray[np.int64]
-    story: NDArray[np.int64]
-    representative: NDArray[np.int64]
-    links: NDArray[np.int64]
-
-
-class ArticleState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An article that stands; ``text`` 0 where it is not comparable; ``record`` is what its arrival named."""
-
-    number: int
-    id: str
-    text: int
-    record: int
-    arrival: float
-    words: int
-    decision: Decision | None
+from dedup.state.collection import Arrival, Collection
+from dedup.state.kernels import arriving, base, carriers, components, looking_up, members, summing
+from dedup.state.summaries import Summaries
+from dedup.state.values import ArticleState, Division
 
 
 class CollectionReader:
-    """Reads a :class:`~dedup.state.collection.Collection`; nothing is kept from one call to the next."""
+    """Reads a :class:`~dedup.state.collection.Collection`; only what is said of large clusters and stories is kept."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._summaries = Summaries(collection)
 
     @property
     def _tables(self) -> base.Tables:
-        return self._collection.tables
+        return self._collection._state.tables  # noqa: SLF001 - asked for many times an article
 
     def id_of(self, article: int) -> str:
         """The id of an article."""
@@ -71,8 +49,79 @@ class CollectionReader:
             text=int(row["text"]),
             record=int(row["record"]),
             arrival=float(row["arrival"]),
+            published=float(row["published"]),
             words=int(row["words"]),
+            credits=int(row["credits"]),
+            version=None if row["version"] == base.NEVER else int(row["version"]),
+            version_time=None if np.isnan(row["version_time"]) else float(row["version_time"]),
             decision=self.decision(number),
+        )
+
+    def number_of(self, article_id: str) -> int:
+        """The number of the last article of an id, removed or not; 0 where there was none."""
+        name = article_id.encode()
+        raw = np.frombuffer(name, np.uint8)
+        digest = np.uint64(xxhash.xxh3_64_intdigest(name))
+        return int(arriving.article_named(self._tables, digest, raw, 0, len(raw)))
+
+    def text_of_digest(self, digest: bytes) -> int:
+        """The text with this digest, 0 where none is carried."""
+        high, low = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
+        return int(carriers.text_with(self._tables, np.uint64(high), np.uint64(low)))
+
+    def text_of_article(self, number: int) -> int:
+        """The text of an article that stands; 0 where it is not comparable or does not."""
+        if not number:
+            return 0
+        a = self._tables.articles[number]
+        return int(self._tables.rows["text"][a["row"]]) if a["flags"] & base.ALIVE else 0
+
+    def arrival_of(self, number: int) -> float:
+        """When an article arrived, in Unix seconds."""
+        return float(self._tables.rows["arrival"][self._tables.articles["row"][number]])
+
+    def words_of(self, number: int) -> int:
+        """Words of the first version of an article that is undecided."""
+        return int(self._tables.rows["words"][self._tables.articles["asked"][number]])
+
+    def source_of(self, number: int) -> int:
+        """The outlet of an article's last version."""
+        return int(self._tables.rows["source"][self._tables.articles["row"][number]])
+
+    def unchanged(
+        self,
+        article_id: str,
+        *,
+        content: int,
+        version: int | None,
+        version_time: float | None,
+        canceled: bool,
+    ) -> Arrival | None:
+        """What the fold would say of a delivery that changes nothing; None where it would change something."""
+        number = self.number_of(article_id)
+        if not number:
+            return None
+        row = self._tables.rows[self._tables.articles["row"][number]]
+        alive = bool(self._tables.articles["flags"][number] & base.ALIVE)
+        text = int(row["text"]) if alive else 0
+        stored = None if row["version"] == base.NEVER else int(row["version"])
+        stored_time = None if np.isnan(row["version_time"]) else float(row["version_time"])
+        if version is not None and stored is not None:
+            older = version < stored
+        else:
+            older = version_time is not None and stored_time is not None and version_time < stored_time
+        outcome = 0
+        if older:
+            outcome = arriving.STALE
+        elif alive and not canceled and int(row["content"]) == content:
+            moves = (version is not None and version != stored) or (
+                version_time is not None and version_time != stored_time
+            )
+            outcome = 0 if moves else arriving.UNCHANGED
+        if not outcome:
+            return None
+        return Arrival(
+            outcome=outcome, article=number, text=text, is_new_text=False, previous_text=0, met=None
         )
 
     def record_of(self, article: int) -> int:
@@ -140,18 +189,19 @@ class CollectionReader:
             kept = [row for n, row in rows if n < came and not 0 < int(row["removed_by"]) <= came]
         else:
             kept = [row for _, row in rows if row["removed"] == 0]
-        return [
-            Carrier(
-                number=ArticleNumber(int(r["article"])),
-                source=int(r["source"]),
-                published=float(r["published"]),
-                dated=bool(r["flags"] & base.DATED),
-                words=int(r["words"]),
-                agency=_agency(int(r["flags"]) >> 8 & 0xFF),
-                credits=int(r["credits"]),
-            )
-            for r in reversed(kept)
-        ]
+        return [self._carrier(row) for row in reversed(kept)]
+
+    @staticmethod
+    def _carrier(r: np.void) -> Carrier:
+        return Carrier(
+            number=ArticleNumber(int(r["article"])),
+            source=int(r["source"]),
+            published=float(r["published"]),
+            dated=bool(r["flags"] & base.DATED),
+            words=int(r["words"]),
+            agency=_agency(int(r["flags"]) >> 8 & 0xFF),
+            credits=int(r["credits"]),
+        )
 
     def _rows(self, text: int) -> list[tuple[int, np.void]]:
         """The versions that carry a text, or did and are still looked up, the last first: number and row."""
@@ -190,9 +240,34 @@ class CollectionReader:
         return bool(self._tables.dead[text] != 2)
 
     def smallest_id(self, text: int) -> int:
-        """The carrier of a text with the smallest id."""
-        numbers = [int(row["article"]) for _, row in self._rows(text) if row["removed"] == 0]
-        return min(numbers, key=lambda number: self.id_of(number).encode())
+        """The carrier of a text with the smallest id, 0 where none stands."""
+        return int(members.smallest_named(self._tables, text))
+
+    def is_living(self, text: int) -> bool:
+        """Whether some article carries a text."""
+        return 0 < text <= self._collection.highest_text and self._tables.dead[text] == 0
+
+    def carrier_count(self, text: int) -> int:
+        """How many articles carry a text."""
+        return int(self._tables.texts["count"][text])
+
+    def carrier_numbers(self, text: int, limit: int) -> list[int]:
+        """Articles that carry a text, by the bytes of their ids, the first ``limit``."""
+        found: list[int] = members.carriers_by_name(self._tables, text, limit).tolist()
+        return found
+
+    def first_carriers(self, text: int, *, before: int, source: int) -> list[Carrier]:
+        """The earliest carrier of a text, and the earliest of an outlet if that is another.
+
+        With ``before``, an article that is undecided, of those that carried it when that one came, removed since or
+        not, and came before it; with 0 of those that carry it now.
+        """
+        out = np.zeros(2, np.int64)
+        came = int(self._tables.articles["asked"][before]) if before else 0
+        limit = before or self._collection.highest_article + 1
+        members.first_carriers(self._tables, text, came, limit, np.uint64(source), out)
+        first, own = out.tolist()
+        return [self._carrier(self._tables.rows[row]) for row in dict.fromkeys((first, own)) if row]
 
     def node(self, text: int) -> TextNode:
         """A text with its carriers."""
@@ -241,6 +316,73 @@ class CollectionReader:
         """The revision of a cluster of these texts: the position of the last change of an edge or carrier of one."""
         return max(int(self._tables.texts[text]["touched"]) for text in texts)
 
+    # -- clusters and stories ------------------------------------------------------------------------------
+
+    def cluster(self, number: int) -> ClusterRecord | None:
+        """What is said of a cluster as of the last event; None where there is none of this number."""
+        if not 0 < number <= self._collection.highest_text:
+            return None
+        t = self._tables.texts[number]
+        alone = t["edges"] == 0 and t["story"] == 0 and self._tables.told[number]["next"] == 0
+        if alone and t["count"] == 1 and t["cluster"] in (0, number):
+            record = describe_one(self.node(number))
+            return msgspec.structs.replace(record, revision=int(t["touched"]))
+        return self._summaries.cluster(number)
+
+    def articles_of_cluster(self, number: int) -> list[int]:
+        """The articles of a cluster, ascending; none where there is no cluster of this number."""
+        if not 0 < number <= self._collection.highest_text:
+            return []
+        rows = members.rows_of(self._tables, members.cluster_texts(self._tables, number))
+        return list(np.sort(self._tables.rows["article"][rows]).tolist())
+
+    def story(self, number: int) -> StoryRecord | None:
+        """What is said of a story as of the last event; None where there is none of this number."""
+        return self._summaries.story(number) if 0 < number <= self._collection.highest_text else None
+
+    def resolve_story(self, number: int) -> int:
+        """The story that a name leads to now: that of the text it was named after; 0 where there is none."""
+        text = (
+            int(components.resolve(self._tables, number))
+            if 0 < number <= self._collection.highest_text
+            else 0
+        )
+        return int(self._tables.texts["story"][text]) if text else 0
+
+    def is_waiting(self, text: int) -> bool:
+        """Whether the cluster of a text may be another once events are made."""
+        if not self.is_living(text):
+            return False
+        return bool(members.is_waiting(self._tables, text, self._collection.rules))
+
+    def articles_after(self, after: int, limit: int) -> list[int]:
+        """The next articles that stand, by number."""
+        out = np.empty(limit, np.int64)
+        count = members.next_articles(self._tables, after, out)
+        return list(out[:count].tolist())
+
+    def clusters_after(self, after: int, limit: int) -> list[int]:
+        """The next clusters of more than one article, with a link or a story, by number, as of the last event."""
+        out = np.empty(limit, np.int64)
+        count = members.next_flagged(self._tables, after, base.LISTED, out)
+        return list(out[:count].tolist())
+
+    def stories_after(self, after: int, limit: int) -> list[int]:
+        """The next stories by number, as of the last event."""
+        out = np.empty(limit, np.int64)
+        count = members.next_flagged(self._tables, after, base.STORY, out)
+        return list(out[:count].tolist())
+
+    def pairs_after(self, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+        """The next pairs of texts that share an edge, the smaller number first, in order."""
+        found = members.pairs_after(self._tables, after[0], after[1], limit)
+        return [(a, b) for a, b in found.tolist()]
+
+    def counts(self) -> tuple[int, int]:
+        """How many clusters :meth:`clusters_after` lists, and how many stories there are."""
+        sums = self._tables.told_sums
+        return int(sums[base.TOLD_CLUSTERS]), int(sums[base.TOLD_STORIES])
+
     def divide(self) -> Division:
         """Clusters, stories and representatives of everything there is."""
         texts, cluster, story, links = summing.divide(self._tables, self._collection.rules)
@@ -250,7 +392,16 @@ class CollectionReader:
         )
 
     def content_digest(self) -> str:
-        """32 hexadecimal digits of what there is, whatever the order it came in: see ``docs/architecture.md``."""
+        """32 hexadecimal digits of what there is, clusters and stories as of the last event: costs nothing.
+
+        Once the collection is settled, it depends on what survives alone: see ``docs/architecture.md``.
+        """
+        kept, sums = self._collection.content_sums(), self._tables.told_sums
+        lanes = [(kept[i] + int(sums[i])) % (1 << 64) for i in range(2)]
+        return f"{lanes[0]:016x}{lanes[1]:016x}"
+
+    def computed_digest(self) -> str:
+        """The same with clusters and stories found anew from all edges, whatever waits for events."""
         texts, cluster, story, _ = summing.divide(self._tables, self._collection.rules)
         _, sums = summing.summarize(self._tables, texts, cluster, story)
         kept = self._collection.content_sums()

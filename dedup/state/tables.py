@@ -109,9 +109,10 @@ class State:
         for words in (base.GROUP_WORDS, base.MEMBER_WORDS, base.LIST_WORDS):
             self.meta[words] = 2  # 0 stands for no block
         self.sums = np.zeros(3, np.uint64)
+        self.told_sums = np.zeros(4, np.uint64)
         self.free = np.zeros((arena.KINDS, arena.SIZES), np.int64)
         self.columns = {
-            name: Column(dtype)
+            name: Column(dtype, 1)  # number 0, which is none, can be read
             for name, dtype in {
                 "rows": base.ROW,
                 "articles": base.ARTICLE,
@@ -128,10 +129,13 @@ class State:
                 "names": np.uint8,
                 "work": base.WORK,
                 "burials": np.uint32,
+                "buried": np.uint64,
                 "due": np.uint32,
                 "dirty": np.uint32,
                 "late": np.uint32,
                 "events": base.EVENT,
+                "told": base.TOLD,
+                "told_flags": np.uint8,
             }.items()
         }
         self.postings = HashTable(of_texts=True)
@@ -146,6 +150,7 @@ class State:
             free=self.free,
             meta=self.meta,
             sums=self.sums,
+            told_sums=self.told_sums,
             slots=self.postings.slots.array,
             slots_before=self.postings.before.array,
             slots_meta=self.postings.meta,
@@ -182,6 +187,7 @@ class State:
                 "dirty": self.number(base.DIRTY_COUNT) + texts + _SPARE,
                 "late": self.number(base.LATE_COUNT) + 2 * texts + _SPARE,
                 "burials": self.number(base.BURIAL_TAIL) + self.number(base.ROWS) + 2 * items + _SPARE,
+                "buried": self.number(base.BURIED_COUNT) + self.number(base.ROWS) + 2 * items + _SPARE,
                 "rows": self.number(base.ROWS) + 2 * items + _SPARE,
                 "articles": self.number(base.ARTICLES) + items + _SPARE,
                 "outlets": self.number(base.OUTLETS) + items + _SPARE,
@@ -196,6 +202,8 @@ class State:
             {
                 "texts": self.number(base.TEXTS) + count + 1,
                 "dead": self.number(base.TEXTS) + count + 1,
+                "told": self.number(base.TEXTS) + count + 1,
+                "told_flags": self.number(base.TEXTS) + count + 1,
                 "lists": self.number(base.LISTS) + postings + 1,
                 "spreads": self.number(base.LISTS) + postings + 1,
                 "names": self.number(base.NAME_BYTES) + len(e.names),
@@ -267,6 +275,8 @@ class State:
             "articles": base.ARTICLES,
             "texts": base.TEXTS,
             "dead": base.TEXTS,
+            "told": base.TEXTS,
+            "told_flags": base.TEXTS,
             "lists": base.LISTS,
             "spreads": base.LISTS,
             "edges": base.EDGES,
@@ -278,6 +288,7 @@ class State:
             "names": base.NAME_BYTES,
             "work": base.WORK_TAIL,
             "burials": base.BURIAL_TAIL,
+            "buried": base.BURIED_COUNT,
             "due": base.DUE_TAIL,
             "events": base.EVENTS,
         }

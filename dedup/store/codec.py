@@ -59,6 +59,11 @@ class UnknownDictionary(StoreUnavailable):
         self.number = number
 
 
+def dictionary_of(packed: bytes) -> int:
+    """The number of the dictionary that a payload was written with, 0 for none."""
+    return int(_HEAD.unpack_from(packed)[1]) if len(packed) >= _HEAD.size else _NONE
+
+
 class Codec:
     """Compresses and decompresses the payloads of one collection; from any thread."""
 
@@ -71,6 +76,10 @@ class Codec:
         """Remember a dictionary; the one with the highest number is written with."""
         self._dictionaries[number] = zstandard.ZstdCompressionDict(raw)
         self.current = max(self.current, number)
+
+    def has(self, number: int) -> bool:
+        """Whether a dictionary is known."""
+        return number in self._dictionaries
 
     def encode(self, raw: bytes) -> bytes:
         """A payload as stored."""

@@ -1,41 +1,33 @@
-"""Every key and byte layout of the index. Nothing else in the project spells a key.
+"""Every key and byte layout of the store. Nothing else in the project spells a key.
 
-One partition of one collection lives under one prefix with a hash tag, ``dedup:{name:0}:``, so that a script
-finds all it needs on one node of a cluster. After the prefix:
+``TAG`` is one of 16 hash tags, by the name of a collection: a script finds what it needs on one node of a cluster, and
+one blocking read follows all logs of a tag.
 
-========== ======== ================================================================================
-``m``      hash     parameters, fingerprint, time of creation
-``#``      hash     counters: ``a`` articles numbered, ``t`` texts and clusters numbered, ``s`` stories
-                    numbered, ``articles`` and ``texts`` alive, ``seq`` events, and for each table T below
-                    ``Tk`` its buckets and ``Te`` its entries; ``z`` the dictionary to write payloads with
-``n<i>``   hash     names: 12 bytes of XXH3-128 of the article id -> article number (``<i>``: 4 bytes, big-endian)
-``d<i>``   hash     digests: 16 bytes of the normalized body -> text number
-``p<i>``   hash     postings: the last 4 of 6 bytes -> the number of the only text in decimals, or ``P`` and 4 bytes
-                    a text, up to 16; then ``L`` and a key of its own
-``w<i>``   hash     word pairs, where the collection has them: 6 bytes of pair and span of days -> texts, 4 bytes
-                    each, up to 16; then ``L`` and a key of its own. A dead text stays and is passed over
-``y<w>``   string   texts of a word pair, 4 bytes each, up to ``SAME_EVENT``, common.lua
-``l<p>``   string   a long posting list, 4 bytes a text
-``m<p>``   string   landmarks of a hot posting list: 8 bytes of digest + text, ascending
-``a<n>``   string   article record: HEAD, DECISION, length and bytes of the id, payload
-``t<t>``   hash     text: ``d`` digest, ``v`` revision, ``i`` smallest id, ``c`` carriers (that of ``i``
-                    first), ``f`` boilerplate postings, ``k`` cluster, ``ev`` sequence of its last eviction
-                    as a landmark, ``p`` outlet and time that its neighbors' boilerplate was last
-                    reckoned with (absent: as its first carrier has them), ``w`` sequence of the last
-                    commit of its edges, ``x`` dead
-``x<t>``   string   record that a dead text's postings are taken from
-``z<z>``   string   dictionaries that payloads of records are compressed with
-``e<t>``   hash     edges: other text (4 bytes) -> EDGE, the same bytes on both sides
-``c<c>``   string   cluster; only where it has several articles, links or a story
-``s<s>``   string   story
-``pending`` ``dirty`` ``recheck`` ``prune`` ``dead``   sorted sets: work to finish, see dedup/live
-``clusters`` ``stories``   sorted sets of ids
-``lease``  string   who settles
-========== ======== ================================================================================
+==================================== ====== ===========================================================================
+``dedup:collections``                set    names, for listing; whether there is a collection says its own key
+``dedup:{TAG}:c:NAME``               hash   a collection's own key: ``d`` what it was made with, written once: the line
+                                            ``EPOCH:FINGERPRINT``, and JSON;
+                                            ``p`` position and ``n`` nonce of the last entry of its log;
+                                            ``i<incarnation>`` counter and position of a server's last entry, or
+                                            ``retired``; ``g`` the last page number reserved;
+                                            ``w<incarnation>:<first>`` pages reserved at a time; ``x`` how many records
+                                            of those that are gone have been erased
+``dedup:{TAG}:l:NAME:EPOCH``         stream the log: entry ``<position>-0`` with one field ``e``, its nonce and that of
+                                            the entry before (16 bytes each) and the bytes of the entry
+``dedup:{TAG}:z:NAME:EPOCH:NUMBER``  string a dictionary that records are compressed with
+``dedup:r:NAME:EPOCH:PAGE``          string a page of records; pages are spread over a cluster
+``dedup:{TAG}:g:NAME:EPOCH``         hash   the own key of a deleted collection, until all its keys are gone
+``dedup:{TAG}:gone``                 set    ``NAME:EPOCH`` of such collections
+``dedup:h:INCARNATION``              string a sign of life of a server; expires
+``dedup:{TAG}:b:INCARNATION``        stream a server's bell: wakes its blocking read; expires
+==================================== ====== ===========================================================================
 
-The tables grow by linear hashing, one bucket at a time, so that buckets keep the store's compact
-encoding at any size (up to ``LOAD`` entries on average, common.lua). Numbers are little-endian. ``HEAD``,
-``DECISION``, ``CARRIER``, ``EDGE`` are also spelled in common.lua; a test compares them.
+A *nonce* is the incarnation of the server that wrote an entry and the entry's number among those, 8 bytes each. A
+collection that is made again under its name has another epoch, so nothing of the old one is met again.
+
+The number of a record, 64 bits, says where it lies: page in the upper 40, then 12 bits each for where in the page it
+begins and how long it is, in units of 16 bytes. 0 and 0 stand for a page that is one record. 0 is no record: pages
+count from 1. A record begins with one byte of format and three of its length; zeros are what was erased.
 """
 
 from __future__ import annotations
@@ -43,35 +35,76 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+import xxhash
+
 #: Format of everything above; part of the fingerprint.
-LAYOUT_VERSION: Final = 5
+LAYOUT_VERSION: Final = 6
 
 COLLECTIONS: Final = "dedup:collections"
-
-#: text, flags, content hash, version (big-endian) or NO_VERSION, version time or -1, arrival (ms), digest of the body.
-HEAD: Final = struct.Struct("<II8s8sdd16s")
-#: What stands for a version that was not given; versions end below it.
-NO_VERSION: Final = b"\xff" * 8
-#: kind, article it copies or 0, share covered, words copied, quoted, boilerplate, new.
-DECISION: Final = struct.Struct("<BIdIIII")
-#: article, source hash, publication time (Unix s), flags, words, credits (up to 5 agencies of 12 bits).
-CARRIER: Final = struct.Struct("<IQdBIQ")
-#: kind, unquoted and quoted half words, containment of the text with the smaller number, of the other, least share
-#: covered.
-EDGE: Final = struct.Struct("<BIIddd")
-#: The same after the number of the other text, as edges.lua answers.
-EDGE_FROM: Final = struct.Struct("<IBIIddd")
-
-FLAG_COMPARABLE: Final = 1
-FLAG_TOMBSTONE: Final = 2
-FLAG_DECIDED: Final = 4
-
-#: Carrier flags: the publisher gave a time; the outlet is the agency whose index + 1 stands in the upper bits.
-CARRIER_DATED: Final = 1
-
-POSTING_BYTES: Final = 6
+#: What an index of the layout before this one has under the prefix of its first partition.
+OLD_PARAMETERS: Final = "dedup:{{{name}:0}}:m"
+TAGS: Final = 16
+NONCE: Final = struct.Struct("<QQ")
+#: Field of an entry of a log, and bytes of the two nonces before the entry.
+ENTRY: Final = b"e"
+CHAIN_BYTES: Final = 2 * NONCE.size
+#: Parts of the number of a record.
+PAGE_SHIFT: Final = 24
+PLACE_SHIFT: Final = 12
+PLACE_MASK: Final = (1 << PLACE_SHIFT) - 1
+UNIT: Final = 16
 
 
-def prefix(collection: str, partition: int = 0) -> str:
-    """Prefix of every key of one partition of a collection."""
-    return f"dedup:{{{collection}:{partition}}}:"
+def tag(name: str) -> str:
+    """The hash tag of a collection."""
+    return f"{{{xxhash.xxh3_64_intdigest(name.encode()) % TAGS:x}}}"
+
+
+def own(name: str) -> str:
+    """A collection's own key."""
+    return f"dedup:{tag(name)}:c:{name}"
+
+
+def log(name: str, epoch: str) -> str:
+    """Its log."""
+    return f"dedup:{tag(name)}:l:{name}:{epoch}"
+
+
+def dictionary(name: str, epoch: str, number: int) -> str:
+    """A dictionary."""
+    return f"dedup:{tag(name)}:z:{name}:{epoch}:{number}"
+
+
+def page(name: str, epoch: str, number: int) -> str:
+    """A page of records."""
+    return f"dedup:r:{name}:{epoch}:{number}"
+
+
+def gone(name: str, epoch: str) -> str:
+    """The own key of a deleted collection."""
+    return f"dedup:{tag(name)}:g:{name}:{epoch}"
+
+
+def all_gone(hash_tag: str) -> str:
+    """Deleted collections under a tag that still have keys."""
+    return f"dedup:{hash_tag}:gone"
+
+
+def tags() -> list[str]:
+    """Every hash tag."""
+    return [f"{{{number:x}}}" for number in range(TAGS)]
+
+
+def scratch(name: str, part: str) -> str:
+    """A key for trying what a store can do."""
+    return f"dedup:{{check-{name}}}:{part}"
+
+
+def sign_of_life(incarnation: int) -> str:
+    """A server's sign of life."""
+    return f"dedup:h:{incarnation}"
+
+
+def bell(hash_tag: str, incarnation: int) -> str:
+    """A server's bell under a tag."""
+    return f"dedup:{hash_tag}:b:{incarnation}"

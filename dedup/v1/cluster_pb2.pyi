@@ -87,7 +87,7 @@ Global___ClusterEventKind: _TypeAlias = ClusterEventKind  # noqa: Y015
 @_typing.final
 class Cluster(_message.Message):
     """Articles that carry the same copy, settled from verified matches. Its id is stable: growth keeps it, a merge keeps
-    the older id and the younger resolves to it, a split leaves it with the part that has most members.
+    the older id and the younger resolves to it, a split leaves it with the part that has the text that came first.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

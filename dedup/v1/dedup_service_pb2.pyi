@@ -1595,6 +1595,13 @@ class CollectionStatistics(_message.Message):
     PENDING_FIELD_NUMBER: _builtins.int
     DIRTY_FIELD_NUMBER: _builtins.int
     STORE_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    LOG_DIGEST_FIELD_NUMBER: _builtins.int
+    CONTENT_DIGEST_FIELD_NUMBER: _builtins.int
+    SERVERS_FIELD_NUMBER: _builtins.int
+    ACKS_FIELD_NUMBER: _builtins.int
+    FSYNC_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
     articles: _builtins.int
     """Articles stored."""
     texts: _builtins.int
@@ -1606,11 +1613,25 @@ class CollectionStatistics(_message.Message):
     stories: _builtins.int
     """Stories."""
     pending: _builtins.int
-    """Articles whose matches are not verified yet."""
+    """Articles that nothing was decided about yet."""
     dirty: _builtins.int
-    """Articles or texts whose clusters are not settled yet."""
+    """Texts whose matches have to be verified, again perhaps, and pieces of work that wait in the server."""
     store_memory_bytes: _builtins.int
-    """Memory that the whole store uses, in bytes."""
+    """Memory that the whole store uses, in bytes; 0 where the store does not tell."""
+    position: _builtins.int
+    """The last entry of the collection's log that this server has taken in; entries are numbered from 1."""
+    log_digest: _builtins.str
+    """16 hexadecimal digits of all that this server holds of the collection. Equal in every server at an equal position."""
+    content_digest: _builtins.str
+    """32 hexadecimal digits of what there is, whatever the order in which it came. Equal for equal articles once settled."""
+    servers: _builtins.int
+    """Servers that work on the collection and are alive; those that never wrote to it are not counted."""
+    acks: _builtins.int
+    """What an answer promises: replicas of the store that have an entry before it is answered."""
+    fsync: _builtins.str
+    """When the store writes to its disk: `always`, `everysec`, `no`, or empty where it does not tell."""
+    lag: _builtins.int
+    """Entries of the log that the server took in for this answer: how far it was behind the others."""
     def __init__(
         self,
         *,
@@ -1621,10 +1642,17 @@ class CollectionStatistics(_message.Message):
         pending: _builtins.int = ...,
         dirty: _builtins.int = ...,
         store_memory_bytes: _builtins.int = ...,
+        position: _builtins.int = ...,
+        log_digest: _builtins.str = ...,
+        content_digest: _builtins.str = ...,
+        servers: _builtins.int = ...,
+        acks: _builtins.int = ...,
+        fsync: _builtins.str = ...,
+        lag: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["articles", b"articles", "clusters", b"clusters", "dirty", b"dirty", "pending", b"pending", "store_memory_bytes", b"store_memory_bytes", "stories", b"stories", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "articles", b"articles", "clusters", b"clusters", "content_digest", b"content_digest", "dirty", b"dirty", "fsync", b"fsync", "lag", b"lag", "log_digest", b"log_digest", "pending", b"pending", "position", b"position", "servers", b"servers", "store_memory_bytes", b"store_memory_bytes", "stories", b"stories", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -66,6 +66,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Part of this contract, not of this release [UNIMPLEMENTED]. {"method": "WatchClusters"}"""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 16
     """A fault of the server [INTERNAL]; the id stands in its log beside the traceback. {"error_id": "5f0c9a3e1b7d"}"""
+    ERROR_REASON_LOG_DIVERGED: _ErrorReason.ValueType  # 17
+    """The store lost entries that had been taken in, or was put back to an older state; the server reads all of it
+    again. Try again [UNAVAILABLE]. {"collection": "wire"}
+    """
+    ERROR_REASON_TOO_MANY_UNDER_WAY: _ErrorReason.ValueType  # 18
+    """The server has taken in as many articles as it can verify for now; try again later [RESOURCE_EXHAUSTED].
+    {"limit": "2000"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call, or one article of a batch, was refused.
@@ -118,4 +126,12 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 15
 """Part of this contract, not of this release [UNIMPLEMENTED]. {"method": "WatchClusters"}"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 16
 """A fault of the server [INTERNAL]; the id stands in its log beside the traceback. {"error_id": "5f0c9a3e1b7d"}"""
+ERROR_REASON_LOG_DIVERGED: ErrorReason.ValueType  # 17
+"""The store lost entries that had been taken in, or was put back to an older state; the server reads all of it
+again. Try again [UNAVAILABLE]. {"collection": "wire"}
+"""
+ERROR_REASON_TOO_MANY_UNDER_WAY: ErrorReason.ValueType  # 18
+"""The server has taken in as many articles as it can verify for now; try again later [RESOURCE_EXHAUSTED].
+{"limit": "2000"}
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

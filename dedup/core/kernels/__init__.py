@@ -12,7 +12,7 @@ place.choose()
 
 from dedup.core.kernels.grouping import join_all, join_supported, join_within, neighbors
 from dedup.core.kernels.passages import length, mark, offsets
-from dedup.core.kernels.posting_lists import members, scan_postings, unmasked, usable
+from dedup.core.kernels.posting_lists import unmasked, usable
 from dedup.core.kernels.quotation import (
     K_CHARACTER,
     K_IGNORED,
@@ -104,12 +104,10 @@ __all__ = [
     "join_within",
     "length",
     "mark",
-    "members",
     "neighbors",
     "offsets",
     "prefer_open",
     "runs",
-    "scan_postings",
     "shingle_table",
     "shingles",
     "signature",

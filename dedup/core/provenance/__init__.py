@@ -12,7 +12,13 @@ agency's own copy among them, or, weakly, from a clear first publication; otherw
 
 from dedup.core.provenance.credit import credits
 from dedup.core.provenance.credit_bits import AGENCIES, CREDITED, credit_bits, credits_of_bits
-from dedup.core.provenance.origins import OriginEvidence, agencies_of, agency_of_source, origin
+from dedup.core.provenance.origins import (
+    OriginEvidence,
+    agencies_of,
+    agencies_of_groups,
+    agency_of_source,
+    origin,
+)
 from dedup.core.provenance.unnamed_agencies import UNNAMED
 
 __all__ = [
@@ -21,6 +27,7 @@ __all__ = [
     "UNNAMED",
     "OriginEvidence",
     "agencies_of",
+    "agencies_of_groups",
     "agency_of_source",
     "credit_bits",
     "credits",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from dedup.core.provenance.credit import BYLINE_NAMES
 from dedup.core.provenance.unnamed_agencies import UNNAMED
@@ -12,23 +13,29 @@ from dedup.model import Credit, CreditPlace, Origin
 
 
 def agencies_of(credits_of_members: Iterable[Sequence[Credit]]) -> tuple[str, ...]:
-    """The agencies that articles credit, by the number of articles, most often credited first.
+    """The agencies that articles credit, by the number of articles, most often credited first."""
+    return agencies_of_groups((member, 1) for member in credits_of_members)
+
+
+def agencies_of_groups(credits_of_groups: Iterable[tuple[Sequence[Credit], int]]) -> tuple[str, ...]:
+    """The same of so many articles with the same credits each.
 
     At equal numbers a named agency comes before plain "Agencies", then the one with more credits outside
     picture captions, then the alphabet decides.
     """
     articles: Counter[str] = Counter()
     outside_pictures: Counter[str] = Counter()
-    for member in credits_of_members:
-        articles.update({credit.agency for credit in member})
-        outside_pictures.update({credit.agency for credit in member if credit.place != CreditPlace.PHOTO})
+    for credits, count in credits_of_groups:
+        for agency in {credit.agency for credit in credits}:
+            articles[agency] += count
+        for agency in {credit.agency for credit in credits if credit.place != CreditPlace.PHOTO}:
+            outside_pictures[agency] += count
     return tuple(
         sorted(articles, key=lambda name: (-articles[name], name == UNNAMED, -outside_pictures[name], name))
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OriginEvidence:
+class OriginEvidence(msgspec.Struct, frozen=True, gc=False):
     """What is known of one article of a cluster. ``published`` is in Unix seconds."""
 
     id: str

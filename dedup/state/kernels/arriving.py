@@ -15,6 +15,7 @@ from dedup.state.kernels.base import (
     GROUP_WORDS,
     HAS_MEMBERS,
     L_NAME,
+    L_RECORD,
     L_ROW,
     L_VERSION,
     LANDMARKS,
@@ -46,13 +47,15 @@ from dedup.state.kernels.base import (
     scatter,
 )
 from dedup.state.kernels.boilerplate import text_of
-from dedup.state.kernels.carriers import add_carrier, add_to_lists, remove_carrier, text_with
+from dedup.state.kernels.carriers import add_carrier, add_to_lists, erase, remove_carrier, text_with
 from dedup.state.kernels.due import set_due
 from dedup.state.kernels.lists import bury_in, found, join, members_needed
 from dedup.state.kernels.looking_up import look_up
 from dedup.state.kernels.memory import prefetch
 
 CREATED, UNCHANGED, REPLACED, STALE, CANCELED = 1, 2, 3, 4, 5
+#: Status of an article of an entry: it takes its article back; the record of what it repeats is lost.
+CANCELS, HEALS = 1, 2
 _42 = np.uint64((1 << 42) - 1)
 
 
@@ -278,6 +281,8 @@ def arrive(s, e, first, steps, collect, out, met, met_at, keys):
         if not _survey_room(s, mine, joined, np.int64(s.texts[before].lists)):
             return -1 - i
         _take(s, e, i, number, text, mine, joined, position, out)
+        if s.rows[np.int64(s.articles[out[i, 1]].row)].record != e.record[i]:  # it became no version
+            erase(s, e.record[i])
         met_at[i + 1] = met_at[i]
         if collect and out[i, 3] == 1:
             count = look_up(s, out[i, 2], True, met[met_at[i] :])
@@ -317,7 +322,7 @@ def _take(s, e, i, number, text, keys, joined, position, out):
     if number != 0 and is_older(e.version[i], e.version_time[i], s.rows[row]):
         out[i, 0] = STALE
         return
-    if e.status[i] == 1:
+    if e.status[i] == CANCELS:
         out[i, 0] = CANCELED
         if number == 0:
             number = new_article(s, e.name_hash[i], e.names, e.names_at[i], e.names_at[i + 1])
@@ -326,6 +331,8 @@ def _take(s, e, i, number, text, keys, joined, position, out):
         return
     if alive and s.rows[row].content == e.content[i]:
         out[i, 0] = UNCHANGED
+        if e.status[i] == HEALS and e.record[i] != 0:
+            _heal(s, row, e.record[i], position)
         if e.version[i] != NEVER:
             log_swap(s.sums, L_VERSION, row, s.rows[row].version, e.version[i])
             s.rows[row].version = e.version[i]
@@ -372,6 +379,20 @@ def _take(s, e, i, number, text, keys, joined, position, out):
         s.articles[number].asked = fresh
         s.meta[UNDECIDED] += 1
     out[i, 1], out[i, 2] = number, text if size > 0 else 0
+
+
+@jit
+def _heal(s, row, record, position):
+    """A version gets a new record in place of one that is lost; its text is verified again."""
+    old = s.rows[row].record
+    if old == record:
+        return
+    erase(s, old)
+    log_swap(s.sums, L_RECORD, row, old, record)
+    s.rows[row].record = record
+    text = np.int64(s.rows[row].text)
+    if text != 0:
+        set_due(s.texts, s.due, s.meta, s.sums, text, position, True)
 
 
 @jit

@@ -155,6 +155,22 @@ EVENT = np.dtype([("position", "<u8"), ("kind", "<u4"), ("old", "<u4"), ("new", 
 CLUSTER_CHANGED, CLUSTER_MERGED, CLUSTER_SPLIT, CLUSTER_ENDED = 1, 2, 3, 4
 STORY_CHANGED, STORY_ENDED = 5, 6
 
+#: What was told of the cluster and the story that are named after a text, at their last events.
+TOLD = np.dtype(
+    [
+        ("cluster_1", "<u8"),  # their parts of the content digest, in both lanes; 0: there is none
+        ("cluster_2", "<u8"),
+        ("story_1", "<u8"),
+        ("story_2", "<u8"),
+        ("next", "<u4"),  # the next text of the cluster that the text belongs to
+        ("next_cluster", "<u4"),  # the next cluster of the story
+    ]
+)
+#: Flags of a text: clusters are listed by it; a story is named after it; it has edges.
+LISTED, STORY, PAIRED = 1, 2, 4
+#: Places of ``told_sums``: after both lanes of the content digest, how many clusters are listed, how many stories.
+TOLD_CLUSTERS, TOLD_STORIES = 2, 3
+
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
 DAY = 86400.0
 
@@ -165,7 +181,7 @@ NAME_BYTES, GROUP_WORDS, MEMBER_WORDS, LIST_WORDS = 10, 11, 12, 13
 WORK_HEAD, WORK_TAIL, DIRTY_COUNT, LATE_COUNT, LATE_AGE = 14, 15, 16, 17, 18
 STANDING, LIVING, EDGE_COUNT, DUE_COUNT, UNDECIDED, FIRST_UNDECIDED = 19, 20, 21, 22, 23, 24
 LANDMARKS, WINDOW_DAYS, EVENTS, MARK, HORIZON, OWNER, SERIAL = 25, 26, 27, 28, 29, 30, 31
-DUE_TAIL, BURIAL_HEAD, BURIAL_TAIL, POSITION = 32, 33, 34, 35
+DUE_TAIL, BURIAL_HEAD, BURIAL_TAIL, POSITION, BURIED_COUNT = 32, 33, 34, 35, 36
 NEED_GROUPS, NEED_MEMBERS, NEED_TEXT_LISTS, NEED_FLAGS, SALT = 37, 38, 39, 40, 41
 MAX_LISTS, MAX_OUTLETS, WORK_BASE, WANTING = 42, 43, 44, 45
 META_SIZE = 48
@@ -186,7 +202,7 @@ L_DUE, L_COVERED, L_TOUCHED, L_CLUSTER, L_STORY, L_ROW, L_ROW_GONE, L_DECISION =
     17,
 )
 L_LISTED, L_GROUP, L_EDGE, L_WORK, L_NAME, L_EVENT, L_VERSION, L_UNINDEXED = 18, 19, 20, 21, 22, 23, 24, 25
-L_RETIRED = 26
+L_RETIRED, L_RECORD, L_PAIRS = 26, 27, 28
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
@@ -212,10 +228,14 @@ class Tables(NamedTuple):
     names: np.ndarray
     work: np.ndarray
     burials: np.ndarray
+    buried: np.ndarray
     due: np.ndarray
     dirty: np.ndarray
     late: np.ndarray
     events: np.ndarray
+    told: np.ndarray
+    told_flags: np.ndarray
+    told_sums: np.ndarray
     free: np.ndarray
     meta: np.ndarray
     sums: np.ndarray

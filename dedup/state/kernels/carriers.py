@@ -8,6 +8,7 @@ from dedup.state.kernels import arena, table
 from dedup.state.kernels.base import (
     BURIAL_TAIL,
     BURIED,
+    BURIED_COUNT,
     CONTENT,
     CONTENT_2,
     DAY,
@@ -241,14 +242,23 @@ def _refresh_outlet(s, text, source, position):
 
 
 @jit
+def erase(s, record):
+    """Nobody will ever read a record again; 0 is none."""
+    if record != 0:
+        s.buried[s.meta[BURIED_COUNT]] = record
+        s.meta[BURIED_COUNT] += 1
+
+
+@jit
 def remove_carrier(s, number, by, position):
     """A version of an article no longer carries its text since row ``by`` came; a text without carriers is removed."""
     row = s.rows[number]
     text = np.int64(row.text)
     row.removed, row.removed_by = position, by
     log_add(s.sums, 1, L_ROW_GONE, number, position, 0)
-    if text == 0:
+    if text == 0:  # nobody compares it: its record is not needed any more
         row.flags |= BURIED
+        erase(s, row.record)
         return
     t = s.texts[text]
     s.burials[s.meta[BURIAL_TAIL]] = number

@@ -22,7 +22,6 @@ from dedup.state.kernels.base import (
     L_STORY,
     LATE_AGE,
     LATE_COUNT,
-    MARK,
     POSITION,
     STORY_CHANGED,
     STORY_ENDED,
@@ -33,6 +32,7 @@ from dedup.state.kernels.base import (
     making,
 )
 from dedup.state.kernels.edges import following
+from dedup.state.kernels.told import forget, next_mark, note_groups, note_pairs
 
 _SHARED_QUOTE, _NEAR_DUPLICATE = 5, 2
 #: Edges from which on the places of their ends are written down instead of searched.
@@ -72,8 +72,7 @@ def _larger(array):
 @making
 def gather(s, seed, limit, rules):
     """The texts of a component, ascending, and its edges; no texts where it has more than ``limit`` edges."""
-    s.meta[MARK] += 1
-    mark = s.meta[MARK]
+    mark = next_mark(s)
     texts, edges = np.empty(16, np.int64), np.empty(16, np.int64)
     texts[0] = seed
     s.texts[seed].mark = mark
@@ -359,15 +358,17 @@ def tell_changes(s, forced, steps, rules):
         s.meta[DIRTY_COUNT] -= 1
         text = np.int64(s.dirty[s.meta[DIRTY_COUNT]])
         t = s.texts[text]
+        note_pairs(s, text)
         if t.flags & DIRTY == 0:
             continue
         if s.dead[text] != 0:
+            forget(s, text)
             t.flags &= ~np.uint16(DIRTY)
             name = np.int64(t.mid_day) if t.mid_day != 0 else text
             if t.cluster == 0 and t.flags & JOINED and resolve(s, name) == 0:
                 _tell(s, CLUSTER_ENDED, name, 0)
             continue
-        if t.flags & JOINED == 0:
+        if t.flags & JOINED == 0 and t.cluster == 0:
             t.flags &= ~np.uint16(DIRTY)
             continue
         nodes, edges = gather(s, text, np.int64(1) << 60 if forced else SMALL, rules)
@@ -377,7 +378,8 @@ def tell_changes(s, forced, steps, rules):
             s.meta[LATE_COUNT] += 1
             done += SMALL
             continue
-        cluster, story, _ = partition(s, nodes, edges, rules)
+        cluster, story, links = partition(s, nodes, edges, rules)
+        note_groups(s, nodes, cluster, story, links)
         _name_clusters(s, nodes, cluster, story)
         _name_stories(s, nodes, story)
         for i in range(nodes.size):

@@ -69,11 +69,11 @@ def look_up(s, text, below, met):
             n += 1
     found = pairs[:n]
     found.sort()
-    return _eligible(s, text, found, met)
+    return eligible(s, text, found, met)
 
 
 @jit
-def _eligible(s, text, found, met):
+def eligible(s, text, found, met):
     """Of sorted names the texts that stand in a list that is not hot, or in two, and within the window."""
     days = s.meta[WINDOW_DAYS]
     count, i = 0, 0

@@ -7,20 +7,12 @@ import numpy as np
 from dedup.state.kernels.base import (
     CONTENT,
     CONTENT_2,
-    DATED,
-    E_CLUSTER,
-    E_STORY,
     EDGES,
     TEXTS,
-    absorb,
-    jit,
     making,
-    start,
 )
 from dedup.state.kernels.components import links_story, may_join, partition
-
-#: A version is complete if it has at least this share of the words of the longest (cluster_summary.COMPLETE).
-COMPLETE = 0.8
+from dedup.state.kernels.told import cluster_hash, representative, story_hash
 
 
 @making
@@ -41,52 +33,6 @@ def divide(s, rules):
             found += 1
     cluster, story, links = partition(s, nodes[:count], edges[:found], rules)
     return nodes[:count], cluster, story, links
-
-
-@jit
-def _is_named_before(s, x, y):
-    """Whether the id of article x comes before that of y, by their bytes."""
-    a, b = s.articles[x], s.articles[y]
-    i, j = np.int64(a.name_at), np.int64(b.name_at)
-    for k in range(min(np.int64(a.name_size), np.int64(b.name_size))):
-        if s.names[i + k] != s.names[j + k]:
-            return s.names[i + k] < s.names[j + k]
-    return a.name_size < b.name_size
-
-
-@jit
-def representative(s, texts):
-    """The article that stands for a cluster: the earliest complete version, the longest of these, the smallest id."""
-    most = np.int64(0)
-    for text in texts:
-        at = np.int64(s.texts[text].carriers)
-        while at != 0:
-            if s.rows[at].removed == 0:
-                most = max(most, np.int64(s.rows[at].words))
-            at = np.int64(s.rows[at].next)
-    best, dated = np.int64(0), False
-    for text in texts:
-        at = np.int64(s.texts[text].carriers)
-        while at != 0:
-            row = s.rows[at]
-            if row.removed == 0 and row.words >= COMPLETE * most:
-                has_time = row.flags & DATED != 0
-                if best == 0 or has_time > dated:
-                    best, dated = at, has_time
-                elif has_time == dated and _is_better(s, at, best, dated):
-                    best = at
-            at = np.int64(row.next)
-    return np.int64(s.rows[best].article)
-
-
-@jit
-def _is_better(s, x, y, dated):
-    a, b = s.rows[x], s.rows[y]
-    if dated and a.published != b.published:
-        return a.published < b.published
-    if a.words != b.words:
-        return a.words > b.words
-    return _is_named_before(s, np.int64(a.article), np.int64(b.article))
 
 
 @making
@@ -119,8 +65,7 @@ def summarize(s, nodes, cluster, story):
             chosen[order[k]] = article
         name = s.articles[article].name_hash
         for lane in range(2):
-            h = absorb(absorb(absorb(absorb(start(lane + 1), E_CLUSTER), total), size), name)
-            sums[CONTENT if lane == 0 else CONTENT_2] += h
+            sums[CONTENT if lane == 0 else CONTENT_2] += cluster_hash(lane, total, size, name)
         i = j
     order = np.argsort(story, kind="mergesort")
     i = 0
@@ -133,7 +78,6 @@ def summarize(s, nodes, cluster, story):
             j += 1
         if story[order[i]] != 0:
             for lane in range(2):
-                h = absorb(absorb(absorb(start(lane + 1), E_STORY), total), size)
-                sums[CONTENT if lane == 0 else CONTENT_2] += h
+                sums[CONTENT if lane == 0 else CONTENT_2] += story_hash(lane, total, size)
         i = j
     return chosen, sums

@@ -35,9 +35,13 @@ from dedup.state.kernels.base import (
     making,
 )
 from dedup.state.kernels.boilerplate import outlet_of, sum_work, text_of
+from dedup.state.kernels.carriers import erase
 from dedup.state.kernels.due import queue_check, set_due
 from dedup.state.kernels.edges import cut_edge, following, is_eligible
 from dedup.state.kernels.lists import mend, unindex
+
+#: Marks of edges have 32 bits.
+_LAST_MARK = (1 << 32) - 1
 
 
 @making
@@ -133,7 +137,7 @@ def _check(s, item, budget):
     if s.dead[text] != 0:
         return True, budget
     if item.cursor == 0:
-        s.meta[SERIAL] += 1
+        s.meta[SERIAL] = s.meta[SERIAL] % _LAST_MARK + 1
         item.cursor = s.meta[SERIAL]
     now = np.uint64(s.meta[POSITION])
     at = np.int64(s.texts[text].edges)
@@ -205,6 +209,7 @@ def _bury(s, budget):
         else:
             s.rows[before].next = row.next
         row.flags |= BURIED
+        erase(s, row.record)
         if s.dead[text] == 1 and t.carriers == 0:
             for i in range(np.int64(t.lists_at), np.int64(t.lists_at) + np.int64(t.lists)):
                 moved = unindex(s.lists, s.members, s.free, s.sums, np.int64(s.text_lists[i]), text)
