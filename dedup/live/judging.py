@@ -222,7 +222,7 @@ class Judge:
         decided: Sequence[entries.Decided],
         ready: dict[int, ComparableText],
     ) -> None:
-        """Entries of what was verified, all decisions with the first; a text that is lost stays due."""
+        """Entries of what was verified, all decisions with the first; a partner whose record is lost is left out."""
         looked_up: list[entries.LookedUp] = []
         pairs = 0
         waiting = list(decided)
