@@ -13,6 +13,7 @@ import structlog
 from dedup.core.parameters import check_parameters
 from dedup.errors import (
     AlreadyExists,
+    DedupError,
     InvalidArgument,
     NotFound,
     ParametersMismatch,
@@ -61,7 +62,7 @@ class Collections:
 
     async def _look(self) -> None:
         while True:
-            with contextlib.suppress(StoreUnavailable):
+            with contextlib.suppress(DedupError):
                 await self._registry.purge_gone()
             await asyncio.sleep(_LOOK_SECONDS)
             await self._close_idle()

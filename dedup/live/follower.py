@@ -257,6 +257,10 @@ class Follower:
                             of=self.target,
                             articles=self.collection.articles,
                         )
+            except StoreUnavailable as error:
+                if error.reason is Reason.LOG_DIVERGED:  # it went back while it was read
+                    self._forget()
+                raise
             finally:
                 ahead.cancel()
         finally:
