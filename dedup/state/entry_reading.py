@@ -157,7 +157,7 @@ class Reader:
         if (flags & ~np.uint32(DATED | _AGENCY | _PAIRS | HEALS_FLAG | CANCELED_FLAG)).any():
             raise self.error("has an article with flags that this release does not know")
         status = np.where(flags & CANCELED_FLAG, CANCELS, np.where(flags & HEALS_FLAG, HEALS, 0)).astype("u1")
-        columns = [np.ascontiguousarray(items[name]) for name in Arrived._fields[1:13]]
+        columns = [items[name].copy() for name in Arrived._fields[1:13]]
         return Arrived(  # type: ignore[call-arg]  # a column a field
             status,
             *columns,
@@ -203,9 +203,9 @@ class Reader:
         for name in MEASURES.names or ():
             edges[name][there] = measures[name]
         return Verified(
-            texts=np.ascontiguousarray(items["text"]),
-            looked_up=np.ascontiguousarray(items["position"]),
-            flags=np.ascontiguousarray(items["flags"]),
+            texts=items["text"].copy(),
+            looked_up=items["position"].copy(),
+            flags=items["flags"].copy(),
             partners_at=partners_at,
             partners=partners.copy(),
             edges=edges,
@@ -218,8 +218,8 @@ class Reader:
         names_at, names, hashes = self._names(items["name"])
         self.end()
         return Removed(
-            version=np.ascontiguousarray(items["version"]),
-            version_time=np.ascontiguousarray(items["version_time"]),
+            version=items["version"].copy(),
+            version_time=items["version_time"].copy(),
             name_hash=hashes,
             names=names,
             names_at=names_at,
