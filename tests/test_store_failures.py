@@ -270,6 +270,32 @@ async def test_kills_and_deletions_need_no_memory(server: Server, collection: st
         assert await flow.state(pipeline, collection) == before
 
 
+async def test_a_store_that_refuses_to_write(server: Server, collection: str) -> None:
+    """It lacks replicas that it is to have: a typed error at once, no hammering, and it goes on when it can."""
+    pipeline = await flow.open_pipeline(server.url)
+    await pipeline.ingest(collection, [Article("a", "", data.prose(random.Random(1), 80))])
+    server.client.config_set("min-replicas-to-write", 1)
+    server.client.config_resetstat()
+    began = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable) as error:
+            async with asyncio.timeout(5):
+                await pipeline.delete_article(collection, "a")
+        assert "too few replicas" in error.value.message
+    await asyncio.sleep(1)
+    assert time.monotonic() - began < 4
+    refused = server.client.info("commandstats")["cmdstat_evalsha"]["rejected_calls"]
+    assert 3 <= refused < 60
+    server.client.config_set("min-replicas-to-write", 0)
+    for _ in range(100):
+        if not (await pipeline.get_collection(collection)).articles:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        pytest.fail("the deletion that was refused was not sent again")
+    await pipeline.close()
+
+
 @pytest.mark.parametrize("taken_up", ["by redelivery", "beside the calls"])
 async def test_articles_whose_writer_died_on_the_way(
     store_url: str, collection: str, monkeypatch: pytest.MonkeyPatch, taken_up: str

@@ -150,9 +150,13 @@ class Writer:
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             part = self._settle(part, answers)
+            if part:  # refused for now: the disk is full, replicas are missing, a script runs
+                refused = next(answer for answer in answers if isinstance(answer, StoreUnavailable))
+                await self._unanswered(part, refused, pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _unanswered(self, part: list[_Waiting], error: StoreUnavailable, seconds: float) -> None:
-        """Nobody knows whether entries were appended: callers learn of it now, the entries are sent again later."""
+        """Entries may have been appended, or yet be: callers learn of it now, the entries are sent again later."""
         for item in part:
             _fail(item, error)
         while self._queue:  # these were not sent
