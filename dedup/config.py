@@ -10,7 +10,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import platformdirs
 from pydantic import AfterValidator, Field, ValidationError
@@ -63,10 +63,25 @@ def _check_optional_address(value: str) -> str:
 
 
 def _check_store(value: str) -> str:
-    if value != EMBEDDED and urlsplit(value).scheme not in _STORE_SCHEMES:
-        message = "must be 'embedded' or a redis://, rediss:// or unix:// address"  # it may hold a password
+    """Messages do not show the address: it may hold a password."""
+    if value == EMBEDDED:
+        return value
+    try:
+        scheme = urlsplit(value).scheme
+    except ValueError:
+        message = "the address is malformed"
+        raise ValueError(message) from None
+    if scheme not in _STORE_SCHEMES:
+        schemes = ", ".join(f"{name}://" for name in _STORE_SCHEMES)
+        message = f"must be 'embedded' or an address that begins with one of {schemes}"
         raise ValueError(message)
     return value
+
+
+def _without_password(option: str) -> str:
+    """An option of an address, ``NAME=VALUE``, fit to be shown."""
+    name, equals, _ = option.partition("=")
+    return f"{name}{equals}{_HIDDEN}" if "password" in unquote(name) else option
 
 
 Positive = Annotated[int, Field(gt=0)]
@@ -90,13 +105,16 @@ class Settings(BaseSettings):
     store: Annotated[str, AfterValidator(_check_store)] = Field(
         EMBEDDED,
         repr=False,
-        description="'embedded', or the redis://, rediss:// or unix:// address of a server",
+        description="'embedded', or an address: redis://HOST:PORT/NUMBER, rediss:// with TLS, unix://PATH, "
+        "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE, redis+cluster://HOST:PORT,HOST:PORT",
     )
     acks: NotNegative | None = Field(
         None,
         description="replicas that must have an entry before it is answered; by default 1 where there are any",
     )
-    store_answer_seconds: Positive = Field(10, description="longest that the store may take for an answer")
+    store_answer_seconds: Positive = Field(
+        10, description="longest that the store may take for an answer, replicas and failover included"
+    )
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path("dedup", appauthor=False),
         description="directory of the embedded store",
@@ -148,12 +166,16 @@ class Settings(BaseSettings):
 
     @property
     def store_shown(self) -> str:
-        """``store`` without its password, for messages and logs."""
+        """``store`` without its passwords, for messages and logs."""
         parts = urlsplit(self.store)
-        if parts.password is None:
+        shown = parts._replace(query="&".join(map(_without_password, parts.query.split("&"))))
+        if parts.password is not None:
+            location = parts.netloc.rpartition("@")[2]
+            shown = shown._replace(netloc=f"{parts.username or ''}:{_HIDDEN}@{location}")
+        if shown == parts:
             return self.store
-        location = parts.netloc.rpartition("@")[2]
-        return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{_HIDDEN}@{location}"))
+        whole = urlunsplit(shown)
+        return whole if "://" in whole else whole.replace(":", "://", 1)  # unix: has no host
 
     @property
     def threads(self) -> int:

@@ -129,7 +129,13 @@ def test_serve_and_what_prevents_it(tmp_path: Path) -> None:
         ("redis://:hunter2@h:x7", "redis://HOST:PORT/NUMBER: host or port is malformed"),
         ("redis://h/first", "the database must be a number, not 'first'"),
         ("redis://h/0?nonsense=1", "there is no option 'nonsense'"),
-        ("redis://h/0?socket_timeout=x", "Invalid value for 'socket_timeout'"),
+        ("redis://h/0?socket_connect_timeout=x", "Invalid value for 'socket_connect_timeout'"),
+        ("redis+sentinel://:hunter2@h:1", "HOST:PORT/SERVICE: an address of Sentinel ends with the name of"),
+        ("redis+cluster://:hunter2@h:1/4", "HOST:PORT,HOST:PORT: a cluster has no database but 0"),
+        (
+            "redis+sentinel://:hunter2@127.0.0.1:1/wire",
+            "no Sentinel names a master of 'wire' (redis+sentinel",
+        ),
     ],
 )
 def test_a_malformed_address_of_the_store(store: str, message: str) -> None:

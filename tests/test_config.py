@@ -65,6 +65,8 @@ def test_file_named_by_a_flag(tmp_path: Path) -> None:
         ({"store": "http://localhost"}, "store"),
         ({"max_batch_articles": 0}, "max_batch_articles"),
         ({"workers": "many"}, "workers"),
+        ({"acks": -1}, "acks"),
+        ({"store_answer_seconds": 0}, "store_answer_seconds"),
         ({"fsync": "never"}, "fsync"),
         ({"no_such_option": 1}, "no_such_option"),
     ],
@@ -94,9 +96,41 @@ def test_password_is_not_shown() -> None:
     settings = load_settings(store="rediss://reader:opensesame@store.example:6380/0")
     assert settings.store_shown == "rediss://reader:***@store.example:6380/0"
     assert "opensesame" not in repr(settings)
-    with pytest.raises(InvalidArgument) as caught:
-        load_settings(store="http://reader:opensesame@store.example")
-    assert "opensesame" not in caught.value.message
+    for url in ("http://reader:opensesame@h", "redis://opensesame@[::1", "redis://u:opensesame\u2100@h:1/0"):
+        with pytest.raises(InvalidArgument) as caught:
+            load_settings(store=url)
+        assert "opensesame" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("store", "shown"),
+    [
+        ("unix:///run/s.sock?db=1&password=opensesame", "unix:///run/s.sock?db=1&password=***"),
+        ("unix://u:opensesame@/run/s.sock", "unix://u:***@/run/s.sock"),
+        ("redis://h/0?password=opensesame", "redis://h/0?password=***"),
+        ("redis://h/0?pass%77ord=opensesame", "redis://h/0?pass%77ord=***"),
+        ("rediss://h?ssl_certfile=c&ssl_password=opensesame", "rediss://h?ssl_certfile=c&ssl_password=***"),
+        (
+            "redis+sentinel://u:opensesame@a:1,b/wire/2?sentinel_password=opensesame",
+            "redis+sentinel://u:***@a:1,b/wire/2?sentinel_password=***",
+        ),
+        ("redis+cluster://:opensesame@a:1,b:2", "redis+cluster://:***@a:1,b:2"),
+        ("redis+cluster://a:1,b:2", "redis+cluster://a:1,b:2"),
+        ("unix:///run/s.sock?db=1", "unix:///run/s.sock?db=1"),
+    ],
+)
+def test_passwords_of_every_kind_of_address(store: str, shown: str) -> None:
+    """Wherever a password stands in an address, three stars are shown for it."""
+    assert load_settings(store=store).store_shown == shown
+
+
+def test_replicas_and_time_limit_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default one replica where there is any, and ten seconds; 0 replicas and other seconds can be asked for."""
+    assert (load_settings().acks, load_settings().store_answer_seconds) == (None, 10)
+    assert load_settings(acks=0, store_answer_seconds=3).acks == 0
+    monkeypatch.setenv("DEDUP_ACKS", "2")
+    monkeypatch.setenv("DEDUP_STORE_ANSWER_SECONDS", "4")
+    assert (load_settings().acks, load_settings().store_answer_seconds) == (2, 4)
 
 
 @given(host=st.sampled_from(["localhost", "10.0.0.1", "[::1]", "news.example"]), port=st.integers(0, 65535))

@@ -73,6 +73,16 @@ def test_addresses(url: str) -> None:
         ("redis+cluster://a?colour=red", "no option 'colour'"),
         ("redis://h?colour=red", "no option 'colour'"),
         ("redis://h?db=x", "db"),
+        ("redis://h/first", "database must be a number"),
+        ("redis+cluster://a?db=3", "no database but 0"),
+        ("redis://h?sentinel_password=x", "no option 'sentinel_password'"),
+        # these would change how bytes are sent and read
+        ("redis://h?protocol=3", "no option 'protocol'"),
+        ("redis://h?decode_responses=1", "no option 'decode_responses'"),
+        ("redis://h?socket_timeout=1", "no option 'socket_timeout'"),
+        ("redis+cluster://h?max_connections=1", "no option 'max_connections'"),
+        ("redis://h?host=other", "no option 'host'"),
+        ("rediss://h?ssl_cert_reqs=perhaps", "Requirements Flag: perhaps"),
     ],
 )
 def test_wrong_addresses(url: str, said: str) -> None:

@@ -48,6 +48,12 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 OpenPipeline = Callable[[Settings], Awaitable[Pipeline]]
 
+#: What an address looks like that names several hosts.
+_FORMS = {
+    "sentinel": "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE",
+    "cluster": "redis+cluster://HOST:PORT,HOST:PORT",
+}
+
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
     """Options of the gRPC server."""
@@ -166,15 +172,10 @@ def _check_store(settings: Settings) -> None:
     """Raise InvalidArgument where the address of the store is none; it may hold a password and is not shown."""
     if settings.embedded:
         return
-    place = urlsplit(settings.store)
-    wrong = wrong_address(settings.store)
-    database = place.path.strip("/")
-    if not wrong and place.scheme != "unix" and database and not database.isdecimal():
-        wrong = f"the database must be a number, not {database!r}"
-    if wrong:
-        raise InvalidArgument(
-            f"option store: not the address of a store, redis://HOST:PORT/NUMBER: {wrong}", field="store"
-        )
+    if wrong := wrong_address(settings.store):
+        kind = urlsplit(settings.store).scheme.partition("+")[2]
+        form = _FORMS.get(kind, "redis://HOST:PORT/NUMBER")
+        raise InvalidArgument(f"option store: not the address of a store, {form}: {wrong}", field="store")
 
 
 async def _open(open_pipeline: OpenPipeline, settings: Settings) -> Pipeline:
@@ -183,7 +184,8 @@ async def _open(open_pipeline: OpenPipeline, settings: Settings) -> Pipeline:
         return await open_pipeline(settings)
     except StoreUnavailable as error:
         place = urlsplit(settings.store)
-        if any(part and part in error.message for part in (place.hostname, place.path.rstrip("/"))):
+        path = place.path if place.scheme == "unix" else ""
+        if any(part and part in error.message for part in (place.hostname, path)):
             raise
         message = f"{error.message} ({settings.store_shown})"
         raise StoreUnavailable(message, error.reason, **error.metadata) from error

@@ -7,16 +7,19 @@
 ``redis+cluster://``, with TLS ``rediss``   ``[USER:PASSWORD@]HOST[:PORT],HOST[:PORT],...``
 =========================================== ======================================================================
 
-Options follow after ``?``: those of redis-py's connections, such as ``ssl_ca_certs``, ``ssl_certfile`` and
-``ssl_keyfile``; of Sentinel's own user, ``sentinel_username`` and ``sentinel_password``.
+Options follow after ``?``: those of redis-py's connections that concern TLS (``ssl_ca_certs``, ``ssl_certfile``,
+``ssl_keyfile`` and others that begin so), user, database, name and keeping alive; of Sentinel's own user,
+``sentinel_username`` and ``sentinel_password``. How bytes are sent and read is ours: options that would change it are
+refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
+import redis.exceptions
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
 
 SCHEMES: Final = (
@@ -31,6 +34,18 @@ SCHEMES: Final = (
 _PORTS: Final = {"sentinel": 26379, "cluster": 6379}
 #: Options that Sentinel has under a name of its own.
 _OF_SENTINEL: Final = ("sentinel_username", "sentinel_password")
+#: Options that an address may have, beside those that begin with ``ssl_``.
+_OPTIONS: Final = frozenset(
+    {
+        "client_name",
+        "db",
+        "password",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "username",
+        *_OF_SENTINEL,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +79,12 @@ def parse(url: str) -> Address:
     if parts.scheme not in SCHEMES:
         message = "there is no such scheme"
         raise ValueError(message)
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if not (name in _OPTIONS or name.startswith("ssl_")) or (name in _OF_SENTINEL and kind != "sentinel"):
+            message = f"there is no option {name!r}"
+            raise TypeError(message)
     if not kind:
-        options = dict(parse_url(url))
-        _check(options)
-        return Address(kind="", hosts=[], options=options)
+        return _of_one(url, parts)
     hosts = _hosts(parts.netloc.rpartition("@")[2], _PORTS[kind])
     service, _, database = unquote(parts.path.strip("/")).partition("/")
     if kind == "sentinel" and not service:
@@ -84,10 +101,24 @@ def parse(url: str) -> Address:
     rest = urlencode([(name, value) for name, value in query if name not in _OF_SENTINEL])
     options = dict(parse_url(f"{scheme}://{user}{'@' if user else ''}-/{database or 0}?{rest}"))
     del options["host"]
+    if kind == "cluster" and options.get("db"):
+        message = "a cluster has no database but 0"
+        raise ValueError(message)
     _check(options)
     of_sentinel = {name: value for name, value in options.items() if name.startswith("ssl_")}
     of_sentinel |= {n.removeprefix("sentinel_"): v for n, v in query if n in _OF_SENTINEL}
     return Address(kind=kind, hosts=hosts, options=options, of_sentinel=of_sentinel, service=service)
+
+
+def _of_one(url: str, parts: SplitResult) -> Address:
+    """The address of one server."""
+    database = unquote(parts.path.strip("/"))
+    if parts.scheme != "unix" and database and not database.isdecimal():  # redis-py takes 0 for it
+        message = f"the database must be a number, not {database!r}"
+        raise ValueError(message)
+    options = dict(parse_url(url))
+    _check(options)
+    return Address(kind="", hosts=[], options=options)
 
 
 def _hosts(location: str, default: int) -> list[tuple[str, int]]:
@@ -116,6 +147,8 @@ def wrong(url: str) -> str:
         parse(url)
     except TypeError as error:
         return f"there is no option {str(error).rpartition(' ')[2]}"
+    except redis.exceptions.RedisError as error:  # a value that an option of TLS has not
+        return str(error).rstrip(".")
     except ValueError as error:
         text = str(error).rstrip(".")
         known = ("connection URL", "Sentinel", "database", "scheme")
