@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _NoWaiting(selectors.DefaultSelector):
-    """Waits for no descriptor; the time that it would have waited is over at once."""
+class _NoWaiting(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+    """Waits for nothing; the time that it would have waited is over at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 0.0
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        found = super().select(0)
-        if not found and timeout:
-            self.seconds += timeout
-        return found
+        if timeout is None:
+            raise RuntimeError("nothing is left that could happen")
+        self.seconds += max(0.0, timeout)
+        return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -36,10 +36,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Seconds since the loop began."""
         return self._waiting.seconds
 
-    def run_in_executor(  # type: ignore[override]
-        self, _: Any, func: Callable[..., T], *args: Any
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Do the work of a thread now."""
+        del executor
         done: asyncio.Future[T] = self.create_future()
         try:
             done.set_result(func(*args))
@@ -50,6 +49,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 class Inline(Executor):
     """Does work where it is handed over."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Do it now."""
@@ -62,14 +64,19 @@ class Inline(Executor):
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a simulation to its end."""
+    """Run a simulation to its end; what is still under way then is given up."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(work)
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.set_exception_handler(lambda _, __: None)
+        for _ in range(100):
+            left = asyncio.all_tasks(loop)
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
         asyncio.set_event_loop(None)
         loop.close()
