@@ -130,9 +130,12 @@ class Comparer:
     # -- making texts ready ------------------------------------------------------------------------------
 
     def plan(self, texts: Iterable[int]) -> Plan:
-        """What texts look like now; the state is read, so nothing may be awaited since it was steady."""
-        wanted = sorted(set(texts))
+        """What texts look like now; the state is read, so nothing may be awaited since it was steady.
+
+        Texts that were removed meanwhile, and that nobody has to decide about, are left out.
+        """
         state, reader = self._follower.collection, self._follower.reader
+        wanted = [text for text in sorted(set(texts)) if reader.is_kept(text)]
         counts, names = state.masks(wanted)
         ready: dict[int, ComparableText] = {}
         missing = []

@@ -130,14 +130,21 @@ class Ingest:
             await slot.wait()
         before = self._follower.position
         related = await self._related(items)
+        generation = self._follower.generation
         await self._arrive(items, now)
         if slot is not None:
             slot.release()
-        judged = await self._judge_batch(items)
-        await self._unfinished.told(
-            [i.arrival.text for i in items if i.arrival is not None], self._settle_seconds
-        )
-        answers = await self._answers(items, judged, before, related)
+        try:
+            judged = await self._judge_batch(items)
+            await self._unfinished.told(
+                [i.arrival.text for i in items if i.arrival is not None], self._settle_seconds
+            )
+            answers = await self._answers(items, judged, before, related)
+        except LookupError:  # numbers of a state that was dropped meanwhile mean nothing in the next
+            if generation == self._follower.generation:
+                raise
+        if generation != self._follower.generation:
+            raise self._follower.divergence()
         for outcome, count in Counter(answer.outcome for answer in answers).items():
             ARTICLES.labels(outcome.name.lower()).inc(count)
         return answers

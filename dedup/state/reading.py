@@ -237,7 +237,7 @@ class CollectionReader:
 
     def is_kept(self, text: int) -> bool:
         """Whether a text is carried, or was when something came that is undecided."""
-        return bool(self._tables.dead[text] != 2)
+        return 0 < text <= self._collection.highest_text and bool(self._tables.dead[text] != 2)
 
     def smallest_id(self, text: int) -> int:
         """The carrier of a text with the smallest id, 0 where none stands."""
