@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -44,7 +45,7 @@ def _keys_of(a: Arrived) -> list[Key]:
             int(a.content[i]),
             int(a.version[i]),
             float(a.version_time[i]).hex(),
-            bool(a.status[i] if False else a.flags[i] & CANCELED_FLAG),
+            bool(a.flags[i] & CANCELED_FLAG),
         )
         for i in range(len(a.status))
     ]
@@ -60,7 +61,9 @@ def key_of(article: Article, parameters: CollectionParameters) -> Key:
 class Told:
     """What a log tells, with the articles that clients sent."""
 
-    def __init__(self, log: Sequence[LogEntry], articles: Sequence[Article], parameters: CollectionParameters) -> None:
+    def __init__(
+        self, log: Sequence[LogEntry], articles: Sequence[Article], parameters: CollectionParameters
+    ) -> None:
         known = {key_of(article, parameters): article for article in articles}
         self.history: list[Operation] = []
         self.arrived: Counter[Key] = Counter()
@@ -68,7 +71,7 @@ class Told:
         self.state = Collection(parameters)
         self.reader = CollectionReader(self.state)
         decisions: dict[int, Decision] = {}
-        before = (0, 0)
+        before: tuple[int, ...] = (0, 0)
         for position, entry in enumerate(log, 1):
             assert (entry.position, tuple(entry.before)) == (position, before), "the chain is broken"
             before = tuple(entry.nonce)
@@ -81,7 +84,7 @@ class Told:
             elif read.kind is Kind.REMOVE:
                 removed = read.removed()
                 names, at = removed.names.tobytes(), removed.names_at.tolist()
-                for first, last in zip(at[:-1], at[1:], strict=True):
+                for first, last in pairwise(at):
                     self.history.append(Remove(names[first:last].decode()))
                     self.removed.add(names[first:last].decode())
             self.state.apply(entry.position, entry.raw, owner=entry.nonce.incarnation)
@@ -115,7 +118,9 @@ def check(
     return told
 
 
-def _check_answers(simulation: Simulation, told: Told, parameters: CollectionParameters, *, lossy: bool) -> None:
+def _check_answers(
+    simulation: Simulation, told: Told, parameters: CollectionParameters, *, lossy: bool
+) -> None:
     """What was acknowledged is in the log, and decided as it was told."""
     for answer in simulation.answers:
         if lossy and answer.asked <= simulation.lost_at:
@@ -163,7 +168,9 @@ def _check_decisions(told: Told, plain: CollectionReader) -> None:
 def _check_records(world: World, opened: OpenCollection, told: Told, articles: Sequence[Article]) -> None:
     """Every record of an article that stands is there and is its own; nothing else is."""
     name, epoch = NAME, opened.registered.epoch
-    contents = {(key[0], key[1]): article for article in articles for key in [key_of(article, opened.parameters)]}
+    contents = {
+        (key[0], key[1]): article for article in articles for key in [key_of(article, opened.parameters)]
+    }
     named = set()
     for number in told.reader.standing().tolist():
         article = told.reader.article(number)
@@ -184,9 +191,9 @@ def _check_records(world: World, opened: OpenCollection, told: Told, articles: S
         prefix = keys.page(name, "", 0).encode()[: -len(b":0")]
         if key.startswith(prefix):
             assert isinstance(value, bytes)
-            of_epoch, page = key.decode().split(":")[-2:]
+            of_epoch, number_of_page = key.decode().split(":")[-2:]
             assert of_epoch == epoch, f"page {key!r} is of a deleted collection"
-            for record in Records.numbers(int(page), value):
+            for record in Records.numbers(int(number_of_page), value):
                 _, at, size = place_of(record)
                 if any(value[at : at + size]):
                     found.add(record)

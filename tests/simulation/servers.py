@@ -17,7 +17,8 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from bench.oracle.families import DAY, START, Arrive, Operation, Remove
+from bench.oracle.content import DAY
+from bench.oracle.families import START, Arrive, Operation, Remove
 from dedup import live
 from dedup.config import load_settings
 from dedup.errors import AlreadyExists, DedupError, LimitExceeded, NotFound, StoreUnavailable
@@ -114,7 +115,7 @@ class Server:
             store="redis://simulated", recovery_seconds=RECOVERY_SECONDS, settle_wait_milliseconds=100
         )
         while True:
-            live.Store = lambda *_, **__: self.view  # type: ignore[attr-defined,misc,assignment]
+            live.Store = lambda *_, **__: self.view  # type: ignore[attr-defined,assignment]
             try:
                 self.pipeline = await Pipeline.open(settings)
             except StoreUnavailable:
@@ -141,7 +142,7 @@ class Server:
 
     async def opened(self) -> OpenCollection | None:
         """The collection as it is open in it."""
-        return await self.running._collections.find(NAME)  # noqa: SLF001 - the simulator looks inside
+        return await self.running._collections.find(NAME)
 
 
 @dataclass
@@ -255,7 +256,11 @@ class Simulation:
         if now < server.cut_until:
             return self._cut(before, after)
         if rng.random() < self.trouble:
-            return self._cut(before, after) if rng.random() < 0.8 else Fate(before, after, late=rng.choice((0.01, 1.0)))
+            return (
+                self._cut(before, after)
+                if rng.random() < 0.8
+                else Fate(before, after, late=rng.choice((0.01, 1.0)))
+            )
         return Fate(before, after, again=again)
 
     def _cut(self, before: float, after: float) -> Fate:
@@ -375,7 +380,9 @@ class Simulation:
         except (StoreUnavailable, LimitExceeded) as error:
             self.seen[type(error).__name__ + error.reason.name] += 1
             return False
-        asked_for = [operation.id] if isinstance(operation, Remove) else operation.articles
+        asked_for: Sequence[Article | str] = (
+            [operation.id] if isinstance(operation, Remove) else operation.articles
+        )
         for each, result in zip(asked_for, results, strict=True):
             if isinstance(result, DedupError):
                 raise result
@@ -430,7 +437,7 @@ class Simulation:
                 out.append(None)
                 continue
             state = opened.follower.collection
-            erased = opened.unfinished._erased  # noqa: SLF001 - the simulator looks inside
+            erased = opened.unfinished._erased
             done = state.is_settled and not opened.follower.is_loading
             out.append(opened if done and (erased >= state.erased_count or len(self.up) > 1) else None)
         return out
@@ -439,15 +446,15 @@ class Simulation:
         """What is left to do."""
         lines = []
         for server in self.up:
-            opened = server.running._collections._opened.get(NAME)  # noqa: SLF001 - the simulator looks inside
+            opened = server.running._collections._opened.get(NAME)
             if opened is None:
                 lines.append(f"{server.number}: not open")
                 continue
             s, f = opened.follower.collection, opened.follower
             lines.append(
                 f"{server.number}: position {s.position} due {s.due} undecided {s.undecided} waiting {s.waiting} "
-                f"loading {f.is_loading} ahead {sorted(f._ahead)} last {f.last_nonce} "  # noqa: SLF001
-                f"ours {server.running._incarnations.all} owners {s.owners_with_work()}"  # noqa: SLF001
+                f"loading {f.is_loading} ahead {sorted(f._ahead)} last {f.last_nonce} "
+                f"ours {server.running._incarnations.all} owners {s.owners_with_work()}"
             )
         return "not settled:\n" + "\n".join(lines)
 

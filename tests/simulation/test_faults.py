@@ -37,7 +37,9 @@ _LOSSY = (
 def _simulations(draw: st.DrawFn, kinds: tuple[Any, ...]) -> dict[str, Any]:
     return {
         "seed": draw(st.integers(0, 1 << 20)),
-        "parameters": VARIANTS[draw(st.sampled_from(("small", "small", "two landmarks", "window", "without text")))],
+        "parameters": VARIANTS[
+            draw(st.sampled_from(("small", "small", "two landmarks", "window", "without text")))
+        ],
         "trouble": draw(st.sampled_from((0.0, 0.02, 0.1))),
         "plan": draw(st.lists(st.one_of(kinds), max_size=5)),
         "slices": draw(st.booleans()),

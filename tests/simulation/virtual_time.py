@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _NoWaiting(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class _NoWaiting(selectors.DefaultSelector):
     """Waits for nothing; the time that it would have waited is over at once."""
 
     def __init__(self) -> None:
@@ -36,7 +36,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Seconds since the loop began."""
         return self._waiting.seconds
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
         """Do the work of a thread now."""
         del executor
         done: asyncio.Future[T] = self.create_future()
