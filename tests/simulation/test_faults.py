@@ -65,6 +65,8 @@ def simulate(
     return simulation
 
 
+#: Some examples take minutes: `make test-faults` runs these.
+pytestmark = pytest.mark.faults
 _QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
