@@ -18,6 +18,7 @@ import pytest
 
 from dedup.client import AsyncDedupClient, DedupClient
 from dedup.client.calls import BATCH_ARTICLES
+from dedup.client.channel import channel_options
 from dedup.config import load_settings
 from dedup.errors import (
     AlreadyExists,
@@ -467,3 +468,10 @@ def test_credentials_make_a_secure_channel() -> None:
         pytest.raises(StoreUnavailable),
     ):
         client.get_collection()
+
+
+def test_options_of_the_caller_win() -> None:
+    """An option given to a client replaces ours of that name: gRPC would take the first of two."""
+    found = channel_options([("grpc.enable_retries", 0), ("grpc.keepalive_time_ms", 7)])
+    assert [value for name, value in found if name == "grpc.enable_retries"] == [0]
+    assert dict(found)["grpc.keepalive_time_ms"] == 7

@@ -37,8 +37,8 @@ SERVICE_CONFIG = {
 
 
 def channel_options(extra: Sequence[tuple[str, Any]] = ()) -> list[tuple[str, Any]]:
-    """Options of a channel; ``extra`` ones come last and win."""
-    return [
+    """Options of a channel; ``extra`` ones win."""
+    ours: list[tuple[str, Any]] = [
         ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
         ("grpc.enable_retries", 1),
         # The server bounds its answers; a batch of 1,000 with their passages is over gRPC's default of 4 MiB.
@@ -50,8 +50,8 @@ def channel_options(extra: Sequence[tuple[str, Any]] = ()) -> list[tuple[str, An
         # A server that comes up again is found within two seconds, not within two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
-        *extra,
     ]
+    return list({**dict(ours), **dict(extra)}.items())  # of two of one name gRPC would take the first
 
 
 def error_of(error: grpc.RpcError, target: str) -> DedupError:
