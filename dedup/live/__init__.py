@@ -110,8 +110,8 @@ class Pipeline:
         await self._store.close()
 
     async def ready(self) -> bool:
-        """Whether the store answers."""
-        return await self._store.ping()
+        """Whether the store answers, and takes signs of life: a replica that only reads, or a full disk, does not."""
+        return await self._incarnations.is_heard()
 
     # -- articles in -----------------------------------------------------------------------------------
 

@@ -63,6 +63,14 @@ class Incarnations:
             for incarnation in self._all:
                 await self._servers.leave(incarnation)
 
+    async def is_heard(self) -> bool:
+        """Whether the store takes a sign of life now."""
+        try:
+            await self._servers.beat(self.current, self._seconds)
+        except StoreUnavailable:
+            return False
+        return True
+
     async def _beat(self) -> None:
         for incarnation in self._all:
             await self._servers.beat(incarnation, self._seconds)
