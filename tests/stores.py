@@ -274,7 +274,8 @@ class Proxy:
     """Passes bytes on to a server; can lose answers, hold requests, and cut connections."""
 
     def __init__(self, port: int) -> None:
-        self._to = port
+        #: Port that new connections are passed on to.
+        self.to = port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
@@ -310,7 +311,7 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.add(writer)
-        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._to)
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", self.to)
         back = asyncio.create_task(self._back(from_server, writer))
         try:
             while data := await reader.read(1 << 16):

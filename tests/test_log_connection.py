@@ -250,6 +250,27 @@ async def test_a_read_only_replica(server: stores.Server) -> None:
     await store.close()
 
 
+async def test_an_address_that_moves_to_another_master(tmp_path: Path) -> None:
+    """The master became a replica and the address leads elsewhere: a connection that is told so is made again."""
+    with stores.server(tmp_path / "a") as old, stores.server(tmp_path / "b") as new:
+        new.command("REPLICAOF", "127.0.0.1", old.port)
+        await until(lambda: new.command("ROLE")[3] == b"connected")
+        async with stores.Proxy(old.port) as proxy:
+            store = Store(proxy.url)
+            log = await made(store, "wire")
+            await log.append(A, entries(1))
+            await asyncio.gather(*(log.end() for _ in range(5)))  # several connections
+            new.command("REPLICAOF", "NO", "ONE")
+            old.command("REPLICAOF", "127.0.0.1", new.port)
+            proxy.to = new.port
+            (answer,) = await log.append(A, entries(2))
+            assert isinstance(answer, StoreUnavailable)
+            assert answer.message == "the store is a read-only replica"
+            assert [kind(a) for a in await log.append(A, entries(2))] == [(2, False)]
+            assert len(await everything(log)) == 2
+            await store.close()
+
+
 async def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """The store cannot save and refuses writes: what it refuses is said; when it can, it goes on."""
     with stores.server(tmp_path / "s") as server:

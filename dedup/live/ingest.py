@@ -25,7 +25,7 @@ from dedup.state import entries
 from dedup.state.arrivals import arrival_of, content_of
 from dedup.state.kernels.arriving import CANCELED, CREATED, REPLACED, STALE, UNCHANGED
 from dedup.store import payload
-from dedup.store.log import ENTRY_BYTES, CollectionGone, Retired
+from dedup.store.log import ENTRY_BYTES, CollectionGone, MayYetCome, Retired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -388,6 +388,8 @@ class Ingest:
 
 def _is_refused(failure: BaseException) -> bool:
     """Whether an entry is known not to be in the log."""
+    if isinstance(failure, MayYetCome):
+        return False
     return isinstance(failure, Retired | CollectionGone) or (
         isinstance(failure, StoreUnavailable) and failure.reason is Reason.STORE_OUT_OF_MEMORY
     )

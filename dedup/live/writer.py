@@ -183,7 +183,7 @@ class Writer:
                 self._refuse(part[place:], answer)
                 return []
             if isinstance(answer, Retired):
-                self._renew(part[place:])
+                self._renew(part[place:], type(answer))
                 return []
             if isinstance(answer, LogDiverged):
                 self._follower.diverge()
@@ -208,14 +208,14 @@ class Writer:
         self._queue.extendleft(reversed(part[place + 1 :]))
         return []
 
-    def _renew(self, part: list[_Waiting]) -> None:
+    def _renew(self, part: list[_Waiting], kind: type[Retired] = Retired) -> None:
         """Go on under a new incarnation; what is bound to the old one has to be made again."""
         self._forget(part)
         self.incarnation, self._counter = self._incarnations.after(self.incarnation), 0
         again = []
         for item in part:
             if item.is_arrival or item.incarnation:
-                _fail(item, Retired("the server was retired meanwhile"))
+                _fail(item, kind("the server was retired meanwhile"))
             else:
                 again.append(item)
         self._queue.extendleft(reversed(again))

@@ -22,6 +22,10 @@ class Retired(StoreUnavailable):
     """An incarnation may append no more: another server took its work over, or nobody knows what it appended."""
 
 
+class MayYetCome(Retired):
+    """What was refused may yet be appended, as an earlier copy of it is under way: what it names has to stay."""
+
+
 class LogDiverged(StoreUnavailable):
     """The store has lost entries that this server wrote."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dedup.errors import Reason, StoreUnavailable
 from dedup.store import keys
-from dedup.store.failures import CollectionGone, LogDiverged, Retired, UnknownFormat
+from dedup.store.failures import CollectionGone, LogDiverged, MayYetCome, Retired, UnknownFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,8 +107,8 @@ class Log:
 
         Behind one that is refused all are refused, as the order would be lost. One that is refused for lack of memory
         may be given up, and gives its number to the next one; unless it was ever sent without an answer: that copy may
-        yet arrive, and would be taken for the next one. It is answered ``Retired`` then: its server has to go on under
-        a new incarnation. After any other failure the same has to be sent again.
+        yet arrive, and would be taken for the next one. It is answered ``MayYetCome`` then: its server has to go on
+        under a new incarnation, and keeps what the entry names. After any other failure the same has to be sent again.
 
         Args:
             incarnation: who appends.
@@ -146,7 +146,9 @@ class Log:
                 refused = refused or answer
                 full = answer.reason is Reason.STORE_OUT_OF_MEMORY
                 if full and entry.counter <= self._doubtful.get(incarnation, 0):
-                    answer = Retired(f"{answer.message}; an earlier copy may yet be appended", answer.reason)
+                    answer = MayYetCome(
+                        f"{answer.message}; an earlier copy may yet be appended", answer.reason
+                    )
                 outcomes.append(answer)
             else:
                 position, before, seen = answer
@@ -253,6 +255,7 @@ __all__ = [
     "Log",
     "LogDiverged",
     "LogEntry",
+    "MayYetCome",
     "Nonce",
     "Outgoing",
     "Retired",

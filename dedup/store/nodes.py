@@ -86,7 +86,10 @@ class Node:
 
 
 async def exchange(connection: AbstractConnection, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-    """Send commands and read as many answers; an error that is an answer stands among them."""
+    """Send commands and read as many answers; an error that is an answer stands among them.
+
+    A connection to what turns out to be a replica is closed: the address may lead to another server by now.
+    """
     packed = connection.pack_commands(commands)
     await connection.send_packed_command(packed, check_health=False)
     answers: list[Any] = []
@@ -95,6 +98,8 @@ async def exchange(connection: AbstractConnection, commands: Sequence[Sequence[A
             answers.append(await connection.read_response())
         except redis.exceptions.ResponseError as error:
             answers.append(error)
+    if any(isinstance(answer, redis.exceptions.ReadOnlyError) for answer in answers):
+        await connection.disconnect(nowait=True)
     return answers
 
 

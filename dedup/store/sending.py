@@ -186,7 +186,7 @@ class Sending:
         acknowledged = answers.pop() if wanted is not None else None
         for index, answer in zip(indices, answers[len(before) :: 1 + len(before)], strict=True):
             self._answers[index] = answer
-        if wanted is not None and not all(self._has_to_be_sent_again(self._answers[i]) for i in indices):
+        if wanted is not None and any(not isinstance(self._answers[i], Exception) for i in indices):
             try:
                 await wanted.check(acknowledged)
             except TooFewReplicas:
@@ -251,10 +251,13 @@ class Acknowledgement:
     async def check(self, answer: Any) -> None:
         """Raise TooFewReplicas where they have it not."""
         if isinstance(answer, Exception):
-            raise translate(answer, "WAIT") from answer
-        if int(answer) < self._wanted:
-            # a master cut off from its replicas may be none any more: the next connection asks Sentinel
-            await self._node.pool.disconnect(inuse_connections=False)
-            raise TooFewReplicas(
-                f"{int(answer)} of {self._wanted} replicas acknowledged what was written within {self._seconds:g} s"
-            )
+            if word_of(answer) != "UNBLOCKED" and "replica instances" not in str(answer):
+                raise translate(answer, "WAIT") from answer
+            said = "the store became a replica before others acknowledged what was written"
+        elif int(answer) < self._wanted:
+            said = f"{int(answer)} of {self._wanted} replicas acknowledged what was written within {self._seconds:g} s"
+        else:
+            return
+        # a master cut off from its replicas may be none any more: the next connection asks Sentinel
+        await self._node.pool.disconnect(inuse_connections=False)
+        raise TooFewReplicas(said)
